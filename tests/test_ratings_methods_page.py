@@ -41,6 +41,7 @@ def test_every_field_the_page_lists_is_a_field_of_its_record():
             ("ratings.winrate", "WinMatrix"),
             ("ratings.elo", "Spread"),
             ("ratings.bradley_terry", "Fit"),
+            ("ratings.covariates", "CovariateFit"),
             ("ratings.grades", "GradedPairs"),
         ]
     }
