@@ -251,6 +251,37 @@ def test_equal_mathematics_is_right_however_it_is_written(
     assert grade(scorer, reference, reply) == (float(right), "")
 
 
+@pytest.mark.parametrize(
+    ("reference", "reply", "right"),
+    [
+        ("$5$;$10$", "$5$;$10$", 1.0),
+        ("$5$;$10$", "\\boxed{5; 10}", 1.0),
+        ("$5$;$10$", "So \\boxed{5} and \\boxed{10}.", 1.0),
+        ("$5$;$10$", "斜率是$5$，离心率是$10$。", 1.0),
+        ("1;$\\frac{8}{9}$", "答案是1；\\frac{16}{18}。", 1.0),
+        ("1;$\\frac{8}{9}$", "The answers are 1 and 8/9.", 1.0),
+        ("$5$;$10$", "$10$;$5$", 0.0),
+        ("$5$;$10$", "$4$;$10$", 0.0),
+        ("$5$;$10$", "$10$", 0.0),
+        ("2", "所以答案是2。", 1.0),
+        ("$2\\sqrt{3}$", "2\\sqrt{3}", 1.0),
+        ("$[0,2]$", "答案是 [0,2]", 1.0),
+        ("$(1; 2)$", "\\boxed{(1; 2)}", 1.0),
+    ],
+)
+def test_every_blank_wants_its_own_answer(scorer: MathScorer, reference: str, reply: str, right: float) -> None:
+    assert grade(scorer, reference, reply)[0] == right
+
+
+@pytest.mark.data
+def test_every_answer_of_agieval_cloze_is_met_by_its_own_text(data_dir: Path, scorer: MathScorer) -> None:
+    references = [item.reference[0] for item in load_suite("agieval-cloze", data_dir).items]
+    for wrote in ("{}", "所以答案是{}。", "\\boxed{{{}}}"):
+        assert [each for each in references if grade(scorer, each, wrote.format(each)) != (1.0, "")] == []
+    bare = [each.replace("$", "") for each in references]
+    assert [each for each, said in zip(references, bare, strict=True) if grade(scorer, each, said) != (1.0, "")] == []
+
+
 def test_what_holds_no_mathematics_is_unextracted(scorer: MathScorer) -> None:
     assert grade(scorer, "5", "I do not know.") == (0.0, "unextracted: no mathematics")
     assert grade(scorer, "5", " ") == (0.0, "unextracted: empty reply")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from judgebench.errors import MissingPackage, Unreadable, UserError
+from judgebench.scorers.blanks import blanks, filled, stated_line
 from judgebench.scorers.extraction import read_exact, visible
 from judgebench.types import Answer, Item, Reading
 
@@ -29,7 +30,8 @@ class MathScorer:
     The last ``\boxed{}`` counts, as with the authors of MATH; where there is none, the last expression stated, as
     math-verify finds it. Equality (numbers, expressions, sets, intervals, matrices, equations) is math-verify's. It
     runs in a process of its own that is started once: an expression that needs more than ``seconds`` of CPU or 4 GiB
-    ends that process alone, and scores 0 as unextracted.
+    ends that process alone, and scores 0 as unextracted. A reference of several blanks (``$5$;$10$``) wants each of
+    them, in that order (`judgebench.scorers.blanks`).
 
     Args:
         boxed: read nothing but what stands in a ``\boxed{}`` or ``\fbox{}``.
@@ -59,8 +61,13 @@ class MathScorer:
             box = last_boxed(reply)
             if self.boxed and not box:
                 raise Unreadable("nothing is boxed")
-            reference = item.reference[-1]
-            read, same = self.compare(last_boxed(reference) or reference, box or reply)
+            reference = last_boxed(item.reference[-1]) or item.reference[-1]
+            wanted = blanks(reference)
+            if len(wanted) > 1:
+                read, same = self._each(wanted, filled(reply, len(wanted)))
+            else:
+                bare = "" if box else stated_line(reply)
+                read, same = self.compare(reference, box or (formula(bare) if bare else reply))
             equal.append(same)
             return read
 
@@ -85,6 +92,10 @@ class MathScorer:
         if not read:
             raise Unreadable("no mathematics")
         return str(read), bool(same)
+
+    def _each(self, wanted: list[str], given: list[str]) -> tuple[str, bool]:
+        found = [self.compare(one, formula(other)) for one, other in zip(wanted, given, strict=True)]
+        return "; ".join(read for read, _ in found), all(same for _, same in found)
 
     def close(self) -> None:
         """Ends the comparing process; safe to call twice."""
@@ -133,6 +144,15 @@ def last_boxed(text: str) -> str:
         elif match[0] == "}" and opened and (start := opened.pop()) > last[0]:
             last = start, match.start()
     return f"\\boxed{{{text[last[0] : last[1]]}}}" if last[0] >= 0 else ""
+
+
+def formula(text: str) -> str:
+    r"""One blank's content as the library reads one: between dollars as it is, else in a box.
+
+    >>> formula("$\\frac12$"), formula("0.5")
+    ('$\\frac12$', '\\boxed{0.5}')
+    """
+    return text if re.search(r"(?<!\\)\$", text) else f"\\boxed{{{text}}}"
 
 
 def _asked(process: subprocess.Popen[str], request: list[Any], seconds: float) -> list[Any] | None:
