@@ -116,7 +116,7 @@ def load_suite(
         "prompt": _digest([suite.prompt, suite.system, _wording(suite), *suite.then, *([heads] if heads else [])]),
         "fewshot": {"count": count, "rows": _digest(used)} if count else {"count": 0},
         "fewshot_as": form if count else "",
-        "sampling": msgspec.json.decode(msgspec.json.encode({"suite": sampling, "categories": own})),
+        "sampling": {"suite": _drawn(sampling), "categories": {name: _drawn(part) for name, part in own.items()}},
     }
     return Suite(
         choose=suite.choose,
@@ -283,6 +283,12 @@ def _unique(items: Iterable[Item], path: Path) -> None:
         if item.id in seen:
             raise FileError(path, f"two questions have the id {item.id!r}")
         seen.add(item.id)
+
+
+def _drawn(sampling: Sampling) -> dict[str, Any]:
+    """What of a sampling a suite decides, as plain data."""
+    every = msgspec.json.decode(msgspec.json.encode(sampling))
+    return {name: every[name] for name in ("temperature", "top_p", "max_tokens", "stop", "seed")}
 
 
 def _digest(content: Any) -> str:

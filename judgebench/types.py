@@ -40,6 +40,12 @@ class Sampling(Record, frozen=True, kw_only=True):
     """Texts at which generation ends; they are not part of the reply."""
     seed: int | None = None
     """Seed of this request; None where sampling is greedy or the backend decides."""
+    logprobs: int = 0
+    """Most probable tokens wanted at each token of the reply, with their log-probabilities; 0 asks for none."""
+    json_schema: dict[str, Any] | None = None
+    """JSON schema that the reply must follow, held by the decoder; None is free text."""
+    one_of: tuple[str, ...] = ()
+    """Texts of which the reply must be one, held by the decoder; empty is free text."""
 
 
 class Usage(Record, frozen=True, kw_only=True):
@@ -103,6 +109,17 @@ class Request(Record, frozen=True, kw_only=True):
     """0-based sample index."""
 
 
+class TokenLogprob(Record, frozen=True, kw_only=True):
+    """One token of a reply and what could have stood in its place."""
+
+    token: str
+    """Its text."""
+    logprob: float
+    """Its natural log-probability under the model itself, before temperature."""
+    top: tuple[tuple[str, float], ...] = ()
+    """(text, log-probability) of the most probable tokens there, the best first."""
+
+
 class Reply(Record, frozen=True, kw_only=True):
     """What came back for one request; a failure is a reply with ``error`` set, never an exception."""
 
@@ -114,8 +131,8 @@ class Reply(Record, frozen=True, kw_only=True):
     """Reasoning that the server returns apart from the text."""
     usage: Usage = Usage()
     """What it cost."""
-    logprobs: tuple[float, ...] = ()
-    """Log-probability of each reply token, where asked for and given."""
+    logprobs: tuple[TokenLogprob, ...] = ()
+    """Each token of the reply as written, reasoning included; empty where not asked for or not given."""
     error: str = ""
     """``kind: detail`` where there is no reply (kinds: timeout, http, refused, torn, context, empty, replay, model)."""
 
@@ -343,7 +360,8 @@ class Matchup(Record, frozen=True, kw_only=True):
 class Backend(Protocol):
     """Text in, text out. Built as ``Class(model)``; a wrong option or address raises `UserError` here, before any call.
 
-    Class attribute ``Options``: a msgspec struct of the options it takes.
+    Class attribute ``Options``: a msgspec struct of the options it takes. Class attribute ``provides``: what of
+    ``Sampling`` it does beyond drawing text, of ``logprobs``, ``json_schema`` and ``one_of``; none where it is missing.
     """
 
     def generate(self, requests: Iterable[Request]) -> Iterator[tuple[Request, Reply]]:

@@ -8,13 +8,12 @@ llama.cpp, SGLang, gateways) add to it: ``reasoning_content`` or ``reasoning`` b
 from __future__ import annotations
 
 import json
-import math
 import re
 from typing import Any, Literal
 
 import msgspec
 
-from judgebench.types import Message, Reply, Sampling, Usage
+from judgebench.types import Message, Reply, Sampling, TokenLogprob, Usage
 
 FINISH: dict[str, Literal["stop", "length", "filter"]] = {
     "stop": "stop",
@@ -88,6 +87,11 @@ class Dialect:
                 body[name] = value
         if sampling.stop:
             body["stop"] = list(sampling.stop)
+        if sampling.logprobs:
+            body.update(logprobs=True, top_logprobs=sampling.logprobs)
+        if sampling.json_schema is not None:
+            schema = {"name": "verdict", "strict": True, "schema": sampling.json_schema}
+            body["response_format"] = {"type": "json_schema", "json_schema": schema}
         return body
 
     def learn(self, refusal: str, body: dict[str, Any]) -> bool:
@@ -209,13 +213,30 @@ def _usage(usage: Any) -> Usage:
     return Usage(**counts)
 
 
-def _logprobs(logprobs: Any) -> tuple[float, ...]:
+def _logprobs(logprobs: Any) -> tuple[TokenLogprob, ...]:
+    """The tokens of a reply with their log-probabilities; empty where any of it is not as it should be."""
     tokens = logprobs.get("content") if isinstance(logprobs, dict) else None
-    if not isinstance(tokens, list) or not all(isinstance(each, dict) for each in tokens):
+    if not isinstance(tokens, list):
         return ()
-    values = [each.get("logprob") for each in tokens]
-    finite = all(isinstance(value, (int, float)) and math.isfinite(value) for value in values)
-    return tuple(map(float, values)) if finite else ()
+    read = []
+    for each in tokens:
+        own = _token(each)
+        if own is None:
+            return ()
+        others = each.get("top_logprobs")
+        top = [found for other in others if (found := _token(other))] if isinstance(others, list) else []
+        read.append(TokenLogprob(token=own[0], logprob=own[1], top=tuple(top)))
+    return tuple(read)
+
+
+def _token(found: Any) -> tuple[str, float] | None:
+    """(text, log-probability) of one entry; servers write -9999 for what is beyond reach, and that stays."""
+    if not isinstance(found, dict):
+        return None
+    text, value = found.get("token"), found.get("logprob")
+    if not isinstance(text, str) or not isinstance(value, (int, float)) or not -1e300 < value < 1e300:
+        return None
+    return text, float(value)
 
 
 def read_refusal(status: int, raw: bytes, *, retry_after: float | None = None) -> Fault:

@@ -44,6 +44,8 @@ class Written(msgspec.Struct, kw_only=True):
     """New tokens, the one that ended it included."""
     finish: Literal["", "eos", "stop", "length"] = ""
     """Empty while it goes on."""
+    logprobs: list[tuple[float, list[tuple[int, float]]]] = []
+    """For each new token, where asked for: its log-probability, and (token, log-probability) of the best there."""
 
 
 def write(model: Any, rows: Sequence[Row], chat: Chat, ends: frozenset[int], pad: int) -> list[Written]:
@@ -64,6 +66,9 @@ def write(model: Any, rows: Sequence[Row], chat: Chat, ends: frozenset[int], pad
         max_new_tokens=max(row.drawing.max_tokens for row in rows), do_sample=False, num_beams=1, pad_token_id=pad
     )
     drawers: list[LogitsProcessor] = []
+    recorder = _Recorder(rows, written, model.device) if any(row.drawing.logprobs for row in rows) else None
+    if recorder is not None:
+        drawers.append(recorder)
     if any(row.drawing.temperature > 0 for row in rows):
         drawers.append(_Drawer(rows, width, model.device))
     with torch.inference_mode():
@@ -72,7 +77,7 @@ def write(model: Any, rows: Sequence[Row], chat: Chat, ends: frozenset[int], pad
             attention_mask=mask,
             generation_config=config,
             logits_processor=LogitsProcessorList(drawers),
-            stopping_criteria=StoppingCriteriaList([_Ends(rows, written, chat, ends)]),
+            stopping_criteria=StoppingCriteriaList([_Ends(rows, written, chat, ends, recorder)]),
         )
     return written
 
@@ -132,11 +137,40 @@ class _Drawer(LogitsProcessor):  # type: ignore[misc]
         return scores.index_copy(0, self._index, only)
 
 
+class _Recorder(LogitsProcessor):  # type: ignore[misc]
+    """Keeps each step's log-probabilities until its tokens are known; it stands before whatever changes the scores."""
+
+    def __init__(self, rows: Sequence[Row], written: list[Written], device: Any) -> None:
+        self._asking = {place: n for n, place in enumerate(p for p, row in enumerate(rows) if row.drawing.logprobs)}
+        self._index = torch.tensor(list(self._asking), device=device)
+        self._rows, self._written = rows, written
+        self._last: torch.Tensor | None = None
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """The scores as they are."""
+        self._last = torch.log_softmax(scores[self._index].float(), -1)
+        return scores
+
+    def take(self, place: int, token: int) -> None:
+        """Notes the token that a row has just written."""
+        number = self._asking.get(place)
+        if number is None or self._last is None:
+            return
+        found = self._last[number]
+        values, tokens = found.topk(min(self._rows[place].drawing.logprobs, found.shape[-1]))
+        best = list(zip(tokens.tolist(), values.tolist(), strict=True))
+        self._written[place].logprobs.append((float(found[token]), best))
+
+
 class _Ends(StoppingCriteria):  # type: ignore[misc]
     """Notes each row's tokens, and ends it at an end token, a complete stop text or its own limit."""
 
-    def __init__(self, rows: Sequence[Row], written: list[Written], chat: Chat, ends: frozenset[int]) -> None:
+    def __init__(
+        self, rows: Sequence[Row], written: list[Written], chat: Chat, ends: frozenset[int],
+        recorder: _Recorder | None = None,
+    ) -> None:  # fmt: skip
         self._rows, self._written, self._chat, self._ends = rows, written, chat, ends
+        self._recorder = recorder
         longest = [max((len(text) for text in row.drawing.stop), default=0) for row in rows]
         self._tails = [4 * length + TAIL_MARGIN if length else 0 for length in longest]
 
@@ -147,6 +181,8 @@ class _Ends(StoppingCriteria):  # type: ignore[misc]
             if written.finish:
                 continue
             written.tokens.append(token)
+            if self._recorder is not None:
+                self._recorder.take(place, token)
             if token in self._ends:
                 written.finish = "eos"
             elif self._tails[place] and self._stopped(place):

@@ -16,7 +16,7 @@ from judgebench.backends.chat_completions import one_line
 from judgebench.backends.checkpoint import Checkpoint, CheckpointOptions, load_tokenizer, require
 from judgebench.backends.continuations import Continuations, Continued
 from judgebench.backends.continuations import unfit as unfit_choices
-from judgebench.backends.local_sampling import Drawing, settle, unfit
+from judgebench.backends.local_sampling import Drawing, settle, token_logprobs, unfit
 from judgebench.backends.options import read_options
 from judgebench.errors import BackendError, UserError
 from judgebench.types import ChoiceReply, ChoiceRequest, Model, Reply, Request, Usage
@@ -66,6 +66,7 @@ class HFBackend:
     """
 
     Options = HFOptions
+    provides = frozenset({"logprobs"})
 
     def __init__(self, model: Model) -> None:
         self.model = model
@@ -307,6 +308,7 @@ class HFBackend:
             finish="length" if written.finish == "length" and not stopped else "stop",
             reasoning=reasoning,
             usage=Usage(prompt_tokens=len(asked.prompt), completion_tokens=len(written.tokens), requests=1),
+            logprobs=token_logprobs(self._chat, tokens, written.logprobs),
         )
 
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import msgspec
 
+from judgebench.backends.chat import Chat
 from judgebench.backends.checkpoint import CheckpointOptions
-from judgebench.types import Request
+from judgebench.types import Request, TokenLogprob
 
 
 class Drawing(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,6 +28,8 @@ class Drawing(msgspec.Struct, frozen=True, kw_only=True):
     """Texts that end the reply."""
     seed: int
     """Seed of this request, at most 63 bits."""
+    logprobs: int = 0
+    """Most probable tokens to note at each token of the reply."""
 
 
 def settle(
@@ -60,6 +63,7 @@ def settle(
         max_tokens=sampling.max_tokens if options.max_tokens is None else options.max_tokens,
         stop=tuple(text for text in (*sampling.stop, *stop) if text),
         seed=_seed(request) if sampling.seed is None else sampling.seed % (1 << 63),
+        logprobs=sampling.logprobs,
     )
 
 
@@ -79,6 +83,24 @@ def unfit(prompt: Sequence[int], drawing: Drawing, most: int | None, context: in
     if context is not None and len(prompt) + drawing.max_tokens > context:
         return f"context: {len(prompt)} prompt tokens and max_tokens={drawing.max_tokens} exceed the model's {context}"
     return ""
+
+
+def token_logprobs(
+    chat: Chat, tokens: Sequence[int], noted: Sequence[tuple[float, Sequence[tuple[int, float]]]]
+) -> tuple[TokenLogprob, ...]:
+    """The tokens of a reply in words, with what was noted of each; empty where nothing was.
+
+    Args:
+        chat: turns a token into its text; special tokens have none.
+        tokens: those of the reply, without the one that ended it.
+        noted: for each token (and perhaps the one that ended it): its log-probability, and the best tokens' there.
+    """
+    return tuple(
+        TokenLogprob(
+            token=chat.tail([token]), logprob=logprob, top=tuple((chat.tail([other]), value) for other, value in best)
+        )
+        for token, (logprob, best) in zip(tokens, noted, strict=False)
+    )
 
 
 def _seed(request: Request) -> int:

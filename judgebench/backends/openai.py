@@ -92,6 +92,7 @@ class OpenAIBackend:
     """
 
     Options = OpenAIOptions
+    provides = frozenset({"logprobs", "json_schema"})
 
     def __init__(self, model: Model) -> None:
         self.model = model

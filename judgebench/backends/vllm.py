@@ -19,11 +19,11 @@ from judgebench.backends.chat_completions import one_line
 from judgebench.backends.checkpoint import Checkpoint, CheckpointOptions, load_tokenizer, require
 from judgebench.backends.continuations import Continuations
 from judgebench.backends.continuations import unfit as unfit_choices
-from judgebench.backends.local_sampling import Drawing, settle, unfit
+from judgebench.backends.local_sampling import Drawing, settle, token_logprobs, unfit
 from judgebench.backends.options import read_options
 from judgebench.backends.vllm_choices import Pending, Question, questions
 from judgebench.errors import BackendError, UserError, did_you_mean
-from judgebench.types import ChoiceReply, ChoiceRequest, Model, Reply, Request, Usage
+from judgebench.types import ChoiceReply, ChoiceRequest, Model, Reply, Request, Sampling, Usage
 
 PICKLED_FORMATS = ("pt", "npcache")
 """Load formats of vLLM that unpickle; refused."""
@@ -79,6 +79,7 @@ class VLLMBackend:
     """
 
     Options = VLLMOptions
+    provides = frozenset({"logprobs", "json_schema", "one_of"})
 
     def __init__(self, model: Model) -> None:
         self.model = model
@@ -313,8 +314,9 @@ class VLLMBackend:
             else:
                 asked.append(_Asked(request=request, prompt=prompt, rendered=rendered, drawing=drawing))
         for one in sorted(asked, key=lambda one: one.prompt):
-            parameters = SamplingParams(**_sampling_arguments(one.drawing, self._ends))
             try:
+                held = _held(one.request.sampling)
+                parameters = SamplingParams(**_sampling_arguments(one.drawing, self._ends), **held)
                 [key] = self._engine.enqueue([{"prompt_token_ids": one.prompt}], [parameters], use_tqdm=False)
             except (ValueError, TypeError) as error:
                 refused.append((one.request, _failed(f"model: vllm refuses the request: {one_line(str(error))}")))
@@ -348,6 +350,7 @@ class VLLMBackend:
             return Reply(finish="error", error=f"model: vllm ended with {written.finish_reason!r}", usage=usage)
         if tokens and tokens[-1] in self._ends:
             tokens.pop()
+        noted = _noted(tokens, written.logprobs, asked.drawing.logprobs) if asked.drawing.logprobs else []
         text, stopped = cut(self._chat.words(asked.prompt, tokens), asked.drawing.stop)
         reasoning, text = self._chat.reasoning(text, asked.rendered)
         return Reply(
@@ -355,6 +358,7 @@ class VLLMBackend:
             finish="length" if written.finish_reason == "length" and not stopped else "stop",
             reasoning=reasoning,
             usage=usage,
+            logprobs=token_logprobs(self._chat, tokens, noted),
         )
 
 
@@ -404,7 +408,28 @@ def _sampling_arguments(drawing: Drawing, ends: frozenset[int]) -> dict[str, Any
         "skip_special_tokens": True,
         "spaces_between_special_tokens": False,
         "include_stop_str_in_output": True,
+        "logprobs": drawing.logprobs or None,
     }
+
+
+def _held(sampling: Sampling) -> dict[str, Any]:
+    """The argument that holds a reply to a schema or to a choice of texts; none where it is free."""
+    if sampling.json_schema is None and not sampling.one_of:
+        return {}
+    from vllm.sampling_params import StructuredOutputsParams
+
+    if sampling.json_schema is not None:
+        return {"structured_outputs": StructuredOutputsParams(json=sampling.json_schema)}
+    return {"structured_outputs": StructuredOutputsParams(choice=list(sampling.one_of))}
+
+
+def _noted(tokens: Sequence[int], logprobs: Any, most: int) -> list[tuple[float, list[tuple[int, float]]]]:
+    """What the engine says of each token: it gives the token's own value beside the best, at one more place."""
+    noted = []
+    for token, found in zip(tokens, logprobs or (), strict=False):
+        best = sorted(((other, float(each.logprob)) for other, each in found.items()), key=lambda pair: -pair[1])
+        noted.append((float(found[token].logprob), best[:most]))
+    return noted
 
 
 @contextlib.contextmanager
