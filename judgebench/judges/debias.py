@@ -253,6 +253,17 @@ def position_by(verdicts: Iterable[Verdict]) -> dict[tuple[str, str, str, str], 
     return {key: position_of(members) for key, members in sorted(pairs.items())}
 
 
+def points_of(verdict: Verdict) -> float | None:
+    """The share of the point, in [0, 1], that the first answer by name gets in one pairwise verdict; None is unscored.
+
+    Raises:
+        UserError: the scores do not fit what was shown.
+    """
+    if not verdict.scores:
+        return None
+    return _read(verdict, 0 if verdict.shown[0] == min(verdict.shown) else 1).points
+
+
 def _winner(points: float) -> float:
     """1, 0.5 or 0: who has more than half the point."""
     return 0.5 if abs(points - 0.5) <= SLACK else float(points > 0.5)
