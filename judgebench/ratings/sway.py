@@ -1,0 +1,255 @@
+"""What sways a judge, estimated together, and the ratings with all of it taken out.
+
+logit P(first preferred) = θ_first - θ_second + position + b'·(differences of length and style) + s·[own family], each
+verdict in the order shown, ties as half-wins, errors clustered by question (`judgebench.ratings.covariates`). One judge
+alone cannot show a taste for its own family, as that is the same as merit: s needs a reference that judged the same
+models, people or a judge of another family, and is the excess over it (a difference-in-differences in log-odds).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from typing import NamedTuple
+
+from judgebench.errors import UserError
+from judgebench.ratings.covariates import POSITION, CovariateFit, fit
+from judgebench.ratings.style import FEATURES, style_differences
+from judgebench.types import Record
+
+EACH_EFFECT_NEEDS = 5
+"""Questions that each effect needs, and one part more for the models, before it is estimated at all."""
+SELF = "self"
+"""Name of the effect of an answer of the judge's own family, over the reference."""
+
+
+class ShownPair(NamedTuple):
+    """One verdict on two answers in the order shown."""
+
+    question: Hashable
+    """The sampling unit."""
+    first: str
+    """Model shown first."""
+    second: str
+    """Model shown second."""
+    score: float
+    """First's share of the point."""
+    first_style: dict[str, int]
+    """`style_counts` of the first answer."""
+    second_style: dict[str, int]
+    """Of the second."""
+
+
+class Effect(Record, frozen=True, kw_only=True):
+    """What one thing adds to the log-odds of an answer; undefined ones are None and ``note`` says why."""
+
+    name: str
+    """position, length, lists, headers, bold or self."""
+    value: float | None
+    """Log-odds; of position for being shown first, of length and style for one unit of (a - b) / (a + b)."""
+    low: float | None = None
+    """Lower end of the question-clustered 95 % interval."""
+    high: float | None = None
+    """Upper end."""
+    se: float | None = None
+    """Clustered error."""
+    share: float | None = None
+    """Win rate of equal answers that differ only in this: 1 / (1 + exp(-value · typical)); 0.5 is no effect."""
+    typical: float | None = None
+    """Mean absolute difference there is: 1 for position and self."""
+    people: float | None = None
+    """The people's own value on the same questions; None where no people judged or it is position or self."""
+    people_low: float | None = None
+    """Lower end of that."""
+    people_high: float | None = None
+    """Upper end."""
+    note: str = ""
+    """Why it is undefined, or what a reader must know."""
+
+
+class Standing(Record, frozen=True, kw_only=True):
+    """One model's Bradley–Terry rating on the Elo scale, plain and with every effect taken out."""
+
+    model: str
+    """Whose."""
+    plain: float
+    """From the same verdicts without covariates."""
+    plain_low: float | None
+    """Lower end."""
+    plain_high: float | None
+    """Upper end."""
+    debiased: float
+    """With every covariate at 0: no order, equal length and style, nobody's family."""
+    debiased_low: float | None
+    """Lower end."""
+    debiased_high: float | None
+    """Upper end."""
+
+
+class Sway(Record, frozen=True, kw_only=True):
+    """Everything of one judge."""
+
+    effects: tuple[Effect, ...]
+    """Position, length, lists, headers, bold; self where a model is of the judge's family."""
+    ratings: tuple[Standing, ...]
+    """Best debiased first; empty where no fit exists, and the note says why."""
+    verdicts: int
+    """Verdicts that entered."""
+    clusters: int
+    """Questions."""
+    note: str
+    """What a reader must know."""
+
+
+def sway(
+    shown: Sequence[ShownPair], own: Collection[str] = (), reference: Sequence[ShownPair] = (), *, level: float = 0.95
+) -> Sway:
+    """The effects of position, length, style and self on a judge, and ratings without them.
+
+    An effect that these verdicts cannot show (never varies, fixed by who plays whom, separated, too few questions) is
+    undefined, with its reason, and not in the fit.
+
+    Args:
+        shown: the judge's verdicts.
+        own: models of the judge's family.
+        reference: verdicts of people, or of judges of other families, on the same models; for self, and for the value
+            of length and style beside the judge's.
+        level: coverage.
+    """
+    clusters = len({pair.question for pair in shown})
+    kept = [pair for pair in shown if pair.first != pair.second]
+    plain, why = _tried(kept, [], level)
+    if plain is None:
+        effects = tuple(Effect(name=name, value=None, note=why) for name in (POSITION, *FEATURES))
+        return Sway(effects=effects, ratings=(), verdicts=len(kept), clusters=clusters, note=why)
+    names, notes, found = _usable(kept, plain, level)
+    theirs = _usable([pair for pair in reference if pair.first != pair.second], None, level)[2] if reference else None
+    joint, self_note = _with_self(kept, own, reference, names, level)
+    chosen = joint or found or plain
+    effects = tuple(_effect(name, chosen, kept, notes, theirs) for name in (POSITION, *FEATURES))
+    if own:
+        effects += (_effect(SELF, chosen, kept, {SELF: self_note}, None),)
+    return Sway(
+        effects=effects,
+        ratings=_standings(plain, chosen),
+        verdicts=len(kept),
+        clusters=clusters,
+        note="; ".join(dict.fromkeys(part for part in (chosen.note, plain.note) if part)),
+    )
+
+
+def _columns(
+    pairs: Sequence[ShownPair], names: Sequence[str], weight: Callable[[int], float]
+) -> dict[str, list[float]]:
+    """Covariate → its values; ``weight`` is 0 where a row has none of this judge's effects."""
+    differences = [style_differences(pair.first_style, pair.second_style) for pair in pairs]
+    return {
+        name: [weight(row) * (1.0 if name == POSITION else each[name]) for row, each in enumerate(differences)]
+        for name in names
+    }
+
+
+def _tried(pairs: Sequence[ShownPair], names: Sequence[str], level: float) -> tuple[CovariateFit | None, str]:
+    """The fit with these covariates, or why there is none."""
+    questions = len({pair.question for pair in pairs})
+    if names and questions < EACH_EFFECT_NEEDS * (1 + len(names)):
+        return None, f"{questions} questions are too few for {len(names)} effects"
+    games = [(pair.first, pair.second, pair.score) for pair in pairs]
+    try:
+        columns = _columns(pairs, names, lambda _: 1.0)
+        return fit(games, columns, [pair.question for pair in pairs], level=level), ""
+    except UserError as error:
+        return None, str(error)
+
+
+def _usable(
+    pairs: Sequence[ShownPair], plain: CovariateFit | None, level: float
+) -> tuple[list[str], dict[str, str], CovariateFit | None]:
+    """Covariates that can be told apart, why the others cannot, and the fit with the former."""
+    names: list[str] = []
+    notes: dict[str, str] = {}
+    found = plain
+    for name in (POSITION, *FEATURES):
+        made, why = _tried(pairs, [*names, name], level)
+        if made is None:
+            notes[name] = why
+        else:
+            names.append(name)
+            found = made
+    return names, notes, found
+
+
+def _with_self(
+    pairs: Sequence[ShownPair],
+    own: Collection[str],
+    reference: Sequence[ShownPair],
+    names: Sequence[str],
+    level: float,
+) -> tuple[CovariateFit | None, str]:
+    """The fit of the judge and the reference together, each with its own effects and one θ; or why there is none."""
+    if not own:
+        return None, ""
+    models = {name for pair in pairs for name in (pair.first, pair.second)}
+    others = [pair for pair in reference if pair.first != pair.second and {pair.first, pair.second} <= models]
+    if not others:
+        return None, (
+            "no people and no judge of another family on these models: a taste for one's own cannot be told from merit"
+        )
+    both, n = [*pairs, *others], len(pairs)
+    columns = _columns(both, names, lambda row: float(row < n))
+    theirs = _columns(both, names, lambda row: float(row >= n))
+    for name, values in theirs.items():
+        columns[f"{name} of the reference"] = values
+    columns[SELF] = [float(row < n) * ((pair.first in own) - (pair.second in own)) for row, pair in enumerate(both)]
+    games = [(pair.first, pair.second, pair.score) for pair in both]
+    while True:
+        try:
+            return fit(games, columns, [pair.question for pair in both], level=level), ""
+        except UserError as error:
+            named = [name for name in columns if repr(name) in str(error) and name.endswith("of the reference")]
+            if not named:
+                return None, str(error)
+            del columns[named[0]]
+
+
+def _effect(
+    name: str,
+    found: CovariateFit,
+    pairs: Sequence[ShownPair],
+    notes: Mapping[str, str],
+    theirs: CovariateFit | None,
+) -> Effect:
+    if name not in found.coefficients:
+        return Effect(name=name, value=None, note=notes.get(name, "not estimated"))
+    value = found.coefficients[name]
+    sizes = _columns(pairs, [name], lambda _: 1.0)[name] if name in FEATURES else [1.0]
+    typical = math.fsum(map(abs, sizes)) / len(sizes)
+    beside = theirs is not None and name in FEATURES and name in theirs.coefficients
+    return Effect(
+        name=name,
+        value=value,
+        low=found.low[name] if found.low else None,
+        high=found.high[name] if found.high else None,
+        se=found.se[name] if found.se else None,
+        share=1 / (1 + math.exp(-max(-700.0, min(700.0, value * typical)))),
+        typical=typical,
+        people=theirs.coefficients[name] if theirs and beside else None,
+        people_low=theirs.low[name] if theirs and beside and theirs.low else None,
+        people_high=theirs.high[name] if theirs and beside and theirs.high else None,
+    )
+
+
+def _standings(plain: CovariateFit, found: CovariateFit) -> tuple[Standing, ...]:
+    rows = [
+        Standing(
+            model=model,
+            plain=plain.elo[model],
+            plain_low=plain.elo_low[model] if plain.elo_low else None,
+            plain_high=plain.elo_high[model] if plain.elo_high else None,
+            debiased=found.elo[model],
+            debiased_low=found.elo_low[model] if found.elo_low else None,
+            debiased_high=found.elo_high[model] if found.elo_high else None,
+        )
+        for model in plain.models
+    ]
+    return tuple(sorted(rows, key=lambda row: (-row.debiased, row.model)))
