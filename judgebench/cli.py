@@ -18,6 +18,7 @@ HELP = {
     "rate": "verdicts → ratings and summary",
     "report": "ratings → report.html, report.md and tables",
     "compare": "two models on shared items: paired difference, interval, how many more items",
+    "import": "other tools' answers, verdicts and people's labels → a run",
     "pull": "fetch benchmark files once, checked by hash",
     "list": "suites, rubrics, backends, scorers, judges, ratings, stages, runs",
     "check": "check rubric, suite and run files",

@@ -37,6 +37,10 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "bradley-terry": "judgebench.ratings.bradley_terry:rate",
         "online-elo": "judgebench.ratings.elo:rate",
     },
+    "importers": {
+        "alpaca-eval": "judgebench.importers.alpaca_eval:read",
+        "pandalm": "judgebench.importers.pandalm:read",
+    },
     "stages": {
         "run": "judgebench.stages.run",
         "generate": "judgebench.stages.generate",
@@ -45,6 +49,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "rate": "judgebench.stages.rate",
         "report": "judgebench.stages.report",
         "compare": "judgebench.stages.compare",
+        "import": "judgebench.stages.importing",
         "pull": "judgebench.stages.pull",
         "list": "judgebench.stages.list",
         "check": "judgebench.stages.check",

@@ -46,8 +46,9 @@ def policy_of(run: Run) -> Policy:
 
 def orders_of(run: Run, judge: str, rubric: str) -> Literal["both", "one"]:
     """In how many orders a judge was shown pairs by a rubric (``name@hash``); both, where the run does not say."""
-    record = run.manifest["judges"].get(judge, {}).get("rubrics", {}).get(rubric.partition("@")[0], {})
-    orders: Literal["both", "one"] = record.get("orders", "both")
+    known = run.manifest["judges"].get(judge, {})
+    record = known.get("rubrics", {}).get(rubric.partition("@")[0], known)
+    orders: Literal["both", "one"] = record.get("orders", "one" if judge.startswith("human@") else "both")
     return orders
 
 
