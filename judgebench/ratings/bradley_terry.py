@@ -13,8 +13,11 @@ import numpy as np
 from scipy import special
 
 from judgebench.errors import UserError
-from judgebench.ratings.intervals import Codes, Floats, cluster_codes, finite, t_quantile
+from judgebench.ratings.intervals import Codes, Floats, cluster_codes, t_quantile
+from judgebench.ratings.likelihood import log_likelihood, maximise
 from judgebench.ratings.pools import Pool, classes_that_trade, groups_that_meet, not_comparable, pools, question
+from judgebench.ratings.sandwich import meat
+from judgebench.ratings.tallies import Tally, points_table, separation, tally
 from judgebench.types import Game, Rating, Record
 
 ELO = 400 / math.log(10)
@@ -98,34 +101,17 @@ def fit(
         UserError: no games, a score outside [0, 1], a model against itself, lengths that differ, models that no game
             joins ("not comparable"), or, without a ridge, a model or group that never yields a point ("separated").
     """
-    scores = finite(score)
-    if not len(left) == len(right) == len(scores):
-        raise UserError(f"games need one left, right and score each, found {len(left)}, {len(right)}, {len(scores)}")
-    if not len(scores):
-        raise UserError("no games: a fit of nothing is undefined")
-    if scores.min() < 0 or scores.max() > 1:
-        raise UserError(f"scores must lie in [0, 1], found {scores.min():g} to {scores.max():g}")
     if ridge < 0:
         raise UserError(f"ridge must be 0 or above, found {ridge}")
-    models = sorted(set(left).union(right))
-    index = {name: number for number, name in enumerate(models)}
-    a = np.array([index[name] for name in left], dtype=np.int64)
-    b = np.array([index[name] for name in right], dtype=np.int64)
-    if (a == b).any():
-        raise UserError(f"a game joins two models, found {models[int(a[a == b][0])]!r} against itself")
-    points = _points(a, b, scores, len(models))
-    rows, columns = np.nonzero(points + points.T)
-    groups = groups_that_meet((models[x], models[y]) for x, y in zip(rows.tolist(), columns.tolist(), strict=True))
-    if len(groups) > 1:
-        raise UserError(not_comparable(groups))
-    classes = classes_that_trade(points)
-    if len(classes) > 1 and not ridge:
-        raise UserError(f"separated: {_separation(models, points, classes)}; a ridge above 0 would give a finite fit")
-    codes = cluster_codes(clusters, len(scores))
+    games = tally(left, right, score)
+    apart = separation(games.models, games.points)
+    if apart and not ridge:
+        raise UserError(f"separated: {apart}; a ridge above 0 would give a finite fit")
+    codes = cluster_codes(clusters, len(games.scores))
     notes = [f"ridge {ridge:g}: ratings are drawn together"] if ridge else []
-    if len(classes) > 1:
-        notes.append(f"separated: {_separation(models, points, classes)}")
-    return _solve(models, (a, b, scores, codes), points, (ridge, level), notes)
+    if apart:
+        notes.append(f"separated: {apart}")
+    return _solve(games, codes, (ridge, level), notes)
 
 
 def rate(games: Sequence[Game]) -> list[Rating]:
@@ -150,12 +136,12 @@ def _rate_pool(pool: Pool, games: list[Game]) -> list[Rating]:
     models = groups[0]
     index = {name: number for number, name in enumerate(models)}
     a, b = np.array([index[game.left] for game in games]), np.array([index[game.right] for game in games])
-    points = _points(a, b, np.array([game.score for game in games]), len(models))
+    points = points_table(a, b, np.array([game.score for game in games]), len(models))
     classes = classes_that_trade(points)
     unique = len(classes) == 1 or len(classes[0]) > len(classes[1])
     inside = {models[row] for row in classes[0]} if unique and len(classes[0]) > 1 else set()
     outside = sorted(set(models) - inside)
-    reason = f"separated: {_separation(models, points, classes)}" if outside else ""
+    reason = f"separated: {separation(models, points)}" if outside else ""
     found = None
     if inside:
         kept = [game for game in games if game.left in inside and game.right in inside]
@@ -198,44 +184,21 @@ def _rating(pool: Pool, games: list[Game], model: str, found: Fit | None, note: 
     )
 
 
-def _points(a: Codes, b: Codes, scores: Floats, m: int) -> Floats:
-    """The m × m table of points that the row's model took from the column's."""
-    points = np.zeros(m * m)
-    points += np.bincount(a * m + b, weights=scores, minlength=m * m)
-    points += np.bincount(b * m + a, weights=1 - scores, minlength=m * m)
-    return points.reshape(m, m)
-
-
-def _separation(models: Sequence[str], points: Floats, classes: Sequence[Sequence[int]]) -> str:
-    """Who yields no point to whom, in words."""
-    said = []
-    for rows in classes:
-        others = [row for row in range(len(models)) if row not in rows]
-        names = ", ".join(models[row] for row in rows)
-        many = len(rows) > 1
-        if not points[np.ix_(others, rows)].any():
-            said.append(f"{names} {'never lose' if many else 'never loses'} a point" + (" to the rest" if many else ""))
-        elif not points[np.ix_(rows, others)].any():
-            said.append(f"{names} {'never win' if many else 'never wins'} a point" + (" from the rest" if many else ""))
-    return "; ".join(said)
-
-
 def _solve(
-    models: list[str],
-    games: tuple[Codes, Codes, Floats, Codes],
-    points: Floats,
+    games: Tally,
+    codes: Codes,
     settings: tuple[float, float],
     notes: list[str],
 ) -> Fit:
     """The fit of a connected table."""
-    a, b, scores, codes = games
+    models, a, b, scores, points = games
     ridge, level = settings
     m, clusters = len(models), int(codes.max()) + 1
-    theta, hessian = _newton(points, ridge)
+    theta, hessian = maximise(points, ridge)
     # A table without ridge leaves the common level free: the inverse is taken on the space of θ that sum to 0.
     inverse = np.linalg.inv(hessian + 1 / m) - 1 / m if not ridge else np.linalg.inv(hessian)
     residuals = scores - special.expit(theta[a] - theta[b])
-    covariance = inverse @ _meat(a, b, residuals, codes, m) @ inverse
+    covariance = inverse @ meat(a, b, residuals, codes, m) @ inverse
     errors = np.sqrt(np.clip(np.diag(covariance), 0, None))
     defined = clusters > 1 and bool(errors.max() > 1e-9)
     if clusters == 1:
@@ -260,62 +223,9 @@ def _solve(
         low=by_model(elo - half) if defined else None,
         high=by_model(elo + half) if defined else None,
         covariance=covariance,
-        log_likelihood=_log_likelihood(points, theta),
+        log_likelihood=log_likelihood(points, theta),
         games=len(scores),
         clusters=clusters,
         ridge=ridge,
         note="; ".join(notes),
     )
-
-
-def _log_likelihood(points: Floats, theta: Floats) -> float:
-    """Σ points · ln P(row beats column)."""
-    return float(-(points * np.logaddexp(0, theta[None, :] - theta[:, None])).sum())
-
-
-def _newton(points: Floats, ridge: float) -> tuple[Floats, Floats]:
-    """θ that sums to 0 and the negative Hessian there."""
-    m = len(points)
-    met, won = points + points.T, points.sum(axis=1)
-    theta = np.zeros(m)
-    value = _log_likelihood(points, theta)
-    for _ in range(200):
-        chance = special.expit(theta[:, None] - theta[None, :])
-        information = met * chance * (1 - chance)
-        hessian = np.diag(information.sum(axis=1) + ridge) - information
-        gradient = won - (met * chance).sum(axis=1) - ridge * theta
-        step = np.linalg.solve(hessian + 1 / m, gradient)
-        if np.abs(step).max() < 1e-10:
-            return theta, hessian
-        # The concave likelihood makes halving enough; the slack is for rounding near the top.
-        for _ in range(60):
-            tried = theta + step
-            tried -= tried.mean()
-            reached = _log_likelihood(points, tried) - ridge / 2 * float(tried @ tried)
-            if reached >= value - 1e-12 * abs(value):
-                break
-            step /= 2
-        theta, value = tried, reached
-    raise UserError("Bradley-Terry did not converge: some model hardly ever yields a point; a ridge above 0 would help")
-
-
-def _meat(a: Codes, b: Codes, residuals: Floats, codes: Codes, m: int) -> Floats:
-    """Σ_c U_c U_c', U_c = Σ_{games of c} residual · (e_a - e_b), in blocks of clusters that keep memory flat."""
-    clusters = int(codes.max()) + 1
-    if clusters == len(codes):
-        square = np.bincount(a * m + b, weights=residuals**2, minlength=m * m).reshape(m, m)
-        square = square + square.T
-        return np.diag(square.sum(axis=1)) - square
-    order = np.argsort(codes, kind="stable")
-    a, b, residuals, codes = a[order], b[order], residuals[order], codes[order]
-    block = max(1, 4_000_000 // m)
-    meat = np.zeros((m, m))
-    for start in range(0, clusters, block):
-        first, last = np.searchsorted(codes, (start, start + block))
-        rows = min(block, clusters - start)
-        at, part = (codes[first:last] - start) * m, residuals[first:last]
-        flat = np.bincount(at + a[first:last], weights=part, minlength=rows * m)
-        flat -= np.bincount(at + b[first:last], weights=part, minlength=rows * m)
-        scores = flat.reshape(rows, m)
-        meat += scores.T @ scores
-    return meat

@@ -73,8 +73,10 @@ def cluster_codes(clusters: Sequence[Hashable] | None, n: int) -> Codes:
         return np.arange(n, dtype=np.int64)
     if len(clusters) != n:
         raise UserError(f"{n} scores but {len(clusters)} clusters: give one cluster for each score")
-    index: dict[Hashable, int] = {}
-    return np.array([index.setdefault(cluster, len(index)) for cluster in clusters], dtype=np.int64)
+    if isinstance(clusters, np.ndarray):
+        clusters = clusters.tolist()
+    index = {cluster: number for number, cluster in enumerate(dict.fromkeys(clusters))}
+    return np.fromiter(map(index.__getitem__, clusters), dtype=np.int64, count=n)
 
 
 def finite(scores: Sequence[float]) -> Floats:
