@@ -124,13 +124,14 @@ def test_no_choice_is_read_from(reply: str) -> None:
 
 
 def test_a_reference_is_a_letter_or_the_text_of_a_choice() -> None:
-    assert [letter_of(each, CITIES) for each in ("B", "(b)", "Paris", " new york ", "Rome")] == [
-        "B",
-        "B",
-        "B",
-        "C",
-        "Rome",
-    ]
+    given = {"B": "B", "(B)": "B", "Paris": "B", " new york ": "C", "Rome": "Rome", "b": "b"}
+    assert {each: letter_of(each, CITIES) for each in given} == given
+    assert letter_of("b", ("a", "c", "b")) == "C"
+    assert (letter_of("b", ()), letter_of("(d)", ()), letter_of("J", ())) == ("B", "D", "J")
+    unknown = ChoiceScorer().score(item("Rome", CITIES), answered("The answer is B."))
+    for reading in unknown.values():
+        assert (reading.scores, reading.error) == ((), "the reference 'Rome' is not one of the choices")
+    assert set(unknown) == {"accuracy", "accuracy_strict"}
     assert ChoiceScorer().score(item("Paris", CITIES), answered("The answer is B."))["accuracy"].scores == (1.0,)
     assert ChoiceScorer().score(item("A", CITIES), answered("The answer is B."))["accuracy"].scores == (0.0,)
 
