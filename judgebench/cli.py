@@ -19,6 +19,8 @@ HELP = {
     "report": "ratings → report.html, report.md and tables",
     "compare": "two models on shared items: paired difference, interval, how many more items",
     "import": "other tools' answers, verdicts and people's labels → a run",
+    "audit": "a judge on trial: worthless answers against real ones; models that fit nobody else's profile",
+    "meta-eval": "a judge against people or gold labels: agreement, biases, ceiling, judge card",
     "pull": "fetch benchmark files once, checked by hash",
     "list": "suites, rubrics, backends, scorers, judges, ratings, stages, runs",
     "check": "check rubric, suite and run files",
@@ -50,7 +52,7 @@ def overview() -> str:
         f"judgebench {__version__}: benchmarks, judges on trial, ratings with intervals for language models\n\n"
         f"usage: judgebench STAGE [RUN] [flags]\n\n{rows}\n\n"
         "judgebench STAGE --help shows a stage's flags. Start with: judgebench demo\n"
-        "Exit codes: 0 done, 1 bug, 2 a mistake to mend, 3 too many unscored, 4 budget reached, 130 interrupted.\n"
+        "Exit codes: 0 done, 1 bug, 2 a mistake to mend, 3 too many unscored, 4 budget reached, 5 audit not passed, 130 interrupted.\n"
     )
 
 

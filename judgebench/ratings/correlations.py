@@ -20,7 +20,7 @@ from judgebench.ratings.resampling import RESAMPLE, Resample, bootstrap_sums, sa
 from judgebench.types import Record
 
 Method = Literal["spearman", "kendall", "pearson"]
-METHODS = ("spearman", "kendall", "pearson")
+METHODS: tuple[Method, ...] = ("spearman", "kendall", "pearson")
 Numbers = Sequence[float | None]
 
 CONSTANT = "undefined: one side does not vary"

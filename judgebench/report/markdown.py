@@ -44,7 +44,7 @@ def _table(table: Table) -> list[str]:
     return lines
 
 
-def _titled(table: Table, level: int) -> list[str]:
+def titled(table: Table, level: int) -> list[str]:
     """A table below its heading; nothing where it has no rows."""
     return [f"{'#' * level} {plain(table.title)}", "", *_table(table)] if table.rows else []
 
@@ -58,12 +58,12 @@ def render_markdown(summary: Summary) -> str:
     lines = [f"# {plain(summary['run'])}", "", *_header(summary), *_counts(summary)]
     if summary["warnings"]:
         lines += ["## Warnings", "", *(f"- {plain(line)}" for line in summary["warnings"]), ""]
-    lines += _titled(overview.accuracy_table(summary), 2)
+    lines += titled(overview.accuracy_table(summary), 2)
     for table in (overview.extraction_table(summary), *overview.category_tables(summary)):
-        lines += _titled(table, 3)
+        lines += titled(table, 3)
     lines += _judged(summary)
     lines += _run(summary)
-    lines += _titled(overview.usage_table(summary), 2)
+    lines += titled(overview.usage_table(summary), 2)
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
@@ -84,7 +84,7 @@ def _counts(summary: Summary) -> list[str]:
     for entry in counts:
         whole = f" of {count(entry.whole)} ({share(entry.part, entry.whole)})" if entry.whole else ""
         lines.append(f"- {entry.label}: {count(entry.part)}{whole}{_MARKS[entry.alarm]}")
-    return [*lines, "", overview.THRESHOLDS, "", *_titled(overview.answers_table(summary), 3)]
+    return [*lines, "", overview.THRESHOLDS, "", *titled(overview.answers_table(summary), 3)]
 
 
 def _judged(summary: Summary) -> list[str]:
@@ -97,11 +97,11 @@ def _judged(summary: Summary) -> list[str]:
     for group in found:
         lines += [f"### {plain(judged.group_title(summary, group))}", ""]
         for dimension in group.dimensions:
-            lines += _titled(judged.leaderboard(summary, group, dimension), 4)
+            lines += titled(judged.leaderboard(summary, group, dimension), 4)
         for dimension in group.dimensions:
-            lines += _titled(judged.matrix_table(summary, group, dimension), 4)
+            lines += titled(judged.matrix_table(summary, group, dimension), 4)
         for table in (judged.pairs_table, judged.verdicts_table, judged.bias_table):
-            lines += _titled(table(summary, group), 4)
+            lines += titled(table(summary, group), 4)
     return lines
 
 
@@ -114,4 +114,4 @@ def _run(summary: Summary) -> list[str]:
         lines += [f"  - not found: {plain(name)}" for name in suite.missing]
     if summary["suites"]:
         lines.append("")
-    return [*lines, *_titled(overview.models_table(summary), 3), *_titled(overview.judges_table(summary), 3)]
+    return [*lines, *titled(overview.models_table(summary), 3), *titled(overview.judges_table(summary), 3)]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from judgebench.report import judged, overview
 from judgebench.report.figures import count, share
+from judgebench.report.judge_card import JudgeCard, card_title, trial_table
 from judgebench.report.tables import Summary, Table
 from judgebench.report.visible import one_line
 
@@ -46,6 +48,21 @@ def print_summary(summary: Summary, console: Console) -> None:
         for table in (judged.verdicts_table(summary, group), judged.bias_table(summary, group)):
             _print(table, table.title, console, remarks=False)
     _print(overview.usage_table(summary), "Usage", console)
+
+
+def print_cards(cards: Sequence[JudgeCard], console: Console) -> None:
+    """Prints every trial of judge cards.
+
+    Args:
+        cards: of one run.
+        console: where to.
+    """
+    for card in cards:
+        console.print()
+        console.print(_text(f"== {card_title(card)}; swap policy {card.policy}", console, "bold"))
+        for trial in card.trials:
+            table = trial_table(trial)
+            _print(table, table.title, console)
 
 
 def _text(text: str, console: Console, style: str = "") -> Text:

@@ -1,0 +1,330 @@
+"""Meta-evaluation: a judge, a panel or people against people or gold labels, on the verdicts that a run holds."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, get_args
+
+import msgspec
+
+from judgebench.errors import UserError, did_you_mean
+from judgebench.judges.debias import Policy
+from judgebench.ratings.resampling import DRAWS, Resample
+from judgebench.report.judge_card import JudgeCard, Trial
+from judgebench.report.judge_card_markdown import render_markdown
+from judgebench.runs import Run
+from judgebench.stages.games import standing
+from judgebench.stages.settings import run_path
+from judgebench.stages.trial_pairs import Bench, pair_trial
+from judgebench.stages.trial_units import (
+    GOLD,
+    Grades,
+    Orders,
+    Pairs,
+    Truth,
+    grades_of,
+    is_person,
+    item_labels,
+    mean,
+    pairs_of,
+    pairs_of_grades,
+    truth_of,
+)
+from judgebench.types import Verdict
+
+CARDS = "judge-card.json"
+"""The file of a run's judge cards."""
+
+
+class Rater(NamedTuple):
+    """Everything one judge said by one rubric."""
+
+    judge: str
+    """Its name."""
+    rubric: str
+    """``name@hash``; empty for people."""
+    pairs: Pairs
+    """On pairs."""
+    grades: Grades
+    """On single answers."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds this stage's flags."""
+    parser.add_argument("run", metavar="RUN", help="run folder; a bare name means results/NAME")
+    parser.add_argument(
+        "--judge", action="append", default=[], metavar="NAME",
+        help="judge to try: its name, human@NAME, or A+B+… for a panel's majority; repeat (default: every judge)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--against", default="", metavar="WHO",
+        help="human (everyone's majority), human@NAME, gold, or a judge (default: human, else gold)",
+    )  # fmt: skip
+    parser.add_argument("--suite", action="append", default=[], metavar="NAME", help="only this suite; repeat for more")
+    parser.add_argument("--dimension", action="append", default=[], metavar="NAME", help="only this dimension; repeat")
+    parser.add_argument(
+        "--swap-policy", choices=get_args(Policy), default="tie",
+        help="what two orders that disagree say (default tie, as MT-Bench counts agreement)",
+    )  # fmt: skip
+    parser.add_argument("--draws", type=int, default=DRAWS, metavar="N", help=f"bootstrap draws (default {DRAWS})")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the bootstrap (default 0)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--quiet", action="store_true", help="write the files, print nothing")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Writes judge-card.json and judge-card.md and prints the tables.
+
+    Returns:
+        0; exit codes of errors are theirs.
+    """
+    run = Run(run_path(args.run))
+    cards = meta_evaluate(
+        run, args.judge, args.against, suites=args.suite, dimensions=args.dimension, policy=args.swap_policy,
+        resample=Resample(args.draws, args.seed),
+    )  # fmt: skip
+    write_cards(run, cards)
+    if args.json:
+        sys.stdout.write(msgspec.json.format(msgspec.json.encode(cards), indent=1).decode() + "\n")
+    elif not args.quiet:
+        from rich.console import Console
+
+        from judgebench.report.terminal import print_cards
+
+        print_cards(cards, Console())
+        sys.stdout.write(f"\n{run.path / 'judge-card.md'}\n")
+    return 0
+
+
+def meta_evaluate(
+    run: Run,
+    judges: Sequence[str] = (),
+    against: str = "",
+    *,
+    suites: Sequence[str] = (),
+    dimensions: Sequence[str] = (),
+    policy: Policy = "tie",
+    resample: Resample | None = None,
+) -> list[JudgeCard]:
+    """A card for each judge and rubric, with a trial for each suite and dimension.
+
+    Args:
+        run: holds the verdicts of all sides.
+        judges: names; ``A+B`` is a panel; by default all that are no people, or people where there are no others.
+        against: ``human``, ``human@NAME``, ``gold`` or a judge's name; ``human`` where there are people, else ``gold``.
+        suites: only these; all by default.
+        dimensions: only these; all by default.
+        policy: what two orders that disagree say together.
+        resample: how intervals are drawn.
+
+    Raises:
+        UserError: a name is unknown, or nothing was judged by both sides.
+    """
+    verdicts = [
+        verdict
+        for verdict in standing(run, run.verdicts().values())[0]
+        if (not suites or verdict.suite in suites) and (not dimensions or verdict.dimension in dimensions)
+    ]
+    _known(run, verdicts, suites, dimensions)
+    raters = _raters(verdicts)
+    people = sorted({rater.judge for rater in raters if is_person(rater.judge)})
+    truth_name = against or ("human" if people else "gold")
+    chosen = _chosen(raters, judges, truth_name)
+    bench = Bench(
+        policy=policy, resample=resample or Resample(), own=frozenset(),
+        answers={answer.key: answer.turns for answer in run.answers().values()},
+    )  # fmt: skip
+    cards = []
+    for rater in chosen:
+        trials = _trials(run, rater, raters, truth_name, bench._replace(own=_own(run, rater.judge)))
+        if trials:
+            model = run.manifest["judges"].get(rater.judge, {})
+            known = {name: model[name] for name in ("backend", "id", "options") if name in model}
+            cards.append(
+                JudgeCard(
+                    judge=rater.judge, rubric=rater.rubric, key=card_key(rater.judge, rater.rubric, known), model=known,
+                    policy=policy, trials=tuple(trials),
+                )
+            )  # fmt: skip
+    if not cards:
+        raise UserError(_nothing(chosen, raters, truth_name))
+    return cards
+
+
+def card_key(judge: str, rubric: str, model: Mapping[str, Any]) -> str:
+    """A short hash of the rubric, its prompt included, and of the judge model: what a card holds for."""
+    who = model or {"name": judge}
+    return hashlib.sha256(msgspec.json.encode([rubric, who], order="deterministic")).hexdigest()[:12]
+
+
+def write_cards(run: Run, cards: Sequence[JudgeCard]) -> None:
+    """judge-card.json and judge-card.md with these cards; what it held of others stays."""
+    kept: dict[tuple[str, str], JudgeCard] = {(card.judge, card.rubric): card for card in read_cards(run)}
+    for card in cards:
+        old = kept.get((card.judge, card.rubric))
+        if old is not None and (old.key, old.policy) == (card.key, card.policy):
+            redone = {(trial.suite, trial.dimension, trial.kind, trial.against) for trial in card.trials}
+            others = [
+                trial for trial in old.trials if (trial.suite, trial.dimension, trial.kind, trial.against) not in redone
+            ]
+            card = msgspec.structs.replace(card, trials=(*card.trials, *others))
+        kept[card.judge, card.rubric] = card
+    found = [kept[place] for place in sorted(kept)]
+    run.write(CARDS, msgspec.json.format(msgspec.json.encode(found), indent=1))
+    run.write("judge-card.md", render_markdown(found))
+
+
+def read_cards(run: Run) -> list[JudgeCard]:
+    """The run's judge cards; none where nothing was meta-evaluated.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    path = run.path / CARDS
+    if not path.is_file():
+        return []
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=list[JudgeCard])
+    except msgspec.MsgspecError as error:
+        raise UserError(f"{path} is damaged: {error}; 'judgebench meta-eval {run.path}' writes it anew") from error
+
+
+def _known(run: Run, verdicts: Sequence[Verdict], suites: Sequence[str], dimensions: Sequence[str]) -> None:
+    if verdicts:
+        return
+    held = run.verdicts().values()
+    for flag, wanted, found in (
+        ("--suite", suites, {verdict.suite for verdict in held}),
+        ("--dimension", dimensions, {verdict.dimension for verdict in held}),
+    ):
+        for name in wanted:
+            if name not in found:
+                raise UserError(f"{flag} {name}: nothing was judged on it: {did_you_mean(name, found)}")
+    raise UserError(f"{run.path} holds no verdicts: judge its answers, or import people's labels, first")
+
+
+def _raters(verdicts: Iterable[Verdict]) -> list[Rater]:
+    groups: dict[tuple[str, str], list[Verdict]] = defaultdict(list)
+    for verdict in verdicts:
+        if not verdict.judge.startswith("exact@"):
+            groups[verdict.judge, verdict.rubric].append(verdict)
+    return [
+        Rater(judge, rubric, pairs_of(group), grades_of(group)) for (judge, rubric), group in sorted(groups.items())
+    ]
+
+
+def _chosen(raters: Sequence[Rater], judges: Sequence[str], against: str) -> list[Rater]:
+    if not judges:
+        machines = [rater for rater in raters if not is_person(rater.judge) and rater.judge not in (*GOLD, against)]
+        return machines or [rater for rater in raters if is_person(rater.judge) and rater.judge != against]
+    chosen = []
+    for name in judges:
+        found = _named(raters, name)
+        if not found and "+" in name:
+            members = name.split("+")
+            groups = [_named(raters, member) for member in members]
+            for member, group in zip(members, groups, strict=True):
+                if not group:
+                    raise UserError(f"--judge {name}: {_unknown(member, raters)}")
+            found = [_panel(name, [group[0] for group in groups])]
+        if not found and name == "human":
+            found = [_panel("human", [rater for rater in raters if is_person(rater.judge)])]
+        if not found:
+            raise UserError(f"--judge {_unknown(name, raters)}")
+        chosen += found
+    return chosen
+
+
+def _named(raters: Sequence[Rater], name: str) -> list[Rater]:
+    """The raters of that name, or of NAME+RUBRIC."""
+    bare = [rater for rater in raters if rater.judge == name]
+    return bare or [rater for rater in raters if f"{rater.judge}+{rater.rubric.partition('@')[0]}" == name]
+
+
+def _unknown(name: str, raters: Sequence[Rater]) -> str:
+    return f"no judge is called {name!r} here: {did_you_mean(name, {rater.judge for rater in raters})}"
+
+
+def _panel(name: str, members: Sequence[Rater]) -> Rater:
+    """The majority of several raters, as one that was asked in one order."""
+    points = {"first": 1.0, "tie": 0.5, "second": 0.0}
+    truth = truth_of({str(at): member.pairs for at, member in enumerate(members)})
+    read = {}
+    for unit, turned in truth.flipped.items():
+        share = points.get(truth.labels.get(unit, ""))
+        read[unit] = Orders({0: share if share is None or not turned else 1 - share}, {})
+    shown = {unit: unit[5] if turned else unit[4] for unit, turned in truth.flipped.items()}
+    grades: Grades = {}
+    for graded in {graded for member in members for graded in member.grades}:
+        grades[graded] = [mean(mean(member.grades.get(graded, [])) for member in members)]
+    return Rater(name, "", Pairs(read, False, shown), grades)
+
+
+def _truths(raters: Sequence[Rater], against: str, judge: str) -> dict[str, Rater]:
+    """Whose verdicts are the truth, by name; the judge's own never are."""
+    members = set(judge.split("+"))
+    if against == "human":
+        found = [rater for rater in raters if is_person(rater.judge)]
+    elif against == "gold":
+        found = [rater for rater in raters if rater.judge in GOLD]
+    else:
+        found = _named(raters, against)
+        if not found:
+            raise UserError(f"--against {_unknown(against, raters)}")
+        if len({rater.rubric for rater in found}) > 1:
+            names = ", ".join(f"{against}+{rater.rubric.partition('@')[0]}" for rater in found)
+            raise UserError(f"--against {against}: it judged by several rubrics; name one of {names}")
+    return {f"{rater.judge}+{rater.rubric}": rater for rater in found if rater.judge not in members}
+
+
+def _trials(run: Run, judge: Rater, raters: Sequence[Rater], against: str, bench: Bench) -> list[Trial]:
+    truths = _truths(raters, against, judge.judge)
+    read = {name: rater.pairs for name, rater in truths.items() if rater.pairs.read}
+    pairs = judge.pairs
+    if read and not pairs.read and judge.grades:
+        pairs = pairs_of_grades(judge.grades, {unit for each in read.values() for unit in each.read})
+    elif pairs.read and not read:
+        implied = {name: pairs_of_grades(rater.grades, pairs.read) for name, rater in truths.items() if rater.grades}
+        read = {name: each for name, each in implied.items() if each.read}
+    truth = truth_of(read, bench.policy)
+    if not truth.labels and against == "gold":
+        truth = _references(run, pairs)
+    found = []
+    for place in sorted({(unit[0], unit[3]) for unit in pairs.read}):
+        trial = pair_trial(place, against, pairs, truth, bench)
+        if trial is not None:
+            found.append(trial)
+    return found
+
+
+def _references(run: Run, pairs: Pairs) -> Truth:
+    suites = sorted({unit[0] for unit in pairs.read})
+    return item_labels(pairs.read, {(suite, item.id): item for suite in suites for item in run.items(suite).values()})
+
+
+def _own(run: Run, judge: str) -> frozenset[str]:
+    """Models under test that are the judge: of its name, or loaded from the same place."""
+    models, record = run.manifest["models"], run.manifest["judges"].get(judge, {})
+    same = {
+        name
+        for name, model in models.items()
+        if record.get("id") and (model.get("backend"), model.get("id")) == (record.get("backend"), record["id"])
+    }
+    return frozenset(same | ({judge} if judge in models else set()))
+
+
+def _nothing(chosen: Sequence[Rater], raters: Sequence[Rater], against: str) -> str:
+    judges = ", ".join(sorted({rater.judge for rater in chosen})) or "no judge"
+    people = ", ".join(sorted({rater.judge for rater in raters if is_person(rater.judge)})) or "nobody"
+    sides = [
+        f"{rater.judge}: {', '.join(sorted({u[3] for u in rater.pairs.read} | {u[3] for u in rater.grades}))}"
+        for rater in raters
+    ]
+    return (
+        f"nothing was judged both by {judges} and by {against} (people in the run: {people}); "
+        f"they meet on suite, item, turn, dimension and pair; dimensions are {'; '.join(sides[:4]) or 'none'}"
+    )

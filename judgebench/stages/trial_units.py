@@ -1,0 +1,195 @@
+"""What a judge and people said of the same things: verdicts joined by what was judged, un-swapped, as labels or grades.
+
+A unit is (suite, item, turn, dimension) and two answers, or one; rubrics and judges are not part of it, so that
+anyone's verdicts on it meet. A label says which answer is better: ``first``, ``second`` or ``tie``, first being the one
+that those who are compared with were shown first.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from judgebench.judges.debias import Policy, points_of, settle
+from judgebench.ratings.grades import SLACK, TIE_WITHIN
+from judgebench.ratings.raters import majority_vote
+from judgebench.types import Item, Verdict
+
+Who = tuple[str, int]
+"""(model, answer sample)."""
+PairUnit = tuple[str, str, int, str, Who, Who]
+"""(suite, item, turn, dimension, left, right), left being the first by name."""
+GradeUnit = tuple[str, str, int, str, Who]
+"""(suite, item, turn, dimension, who)."""
+
+FIRST, SECOND, TIE = "first", "second", "tie"
+LABELS = (SECOND, TIE, FIRST)
+"""In order, for weighted kappas and ordinal alphas."""
+GOLD = ("gold", "human@gold")
+"""Judges whose verdicts are the truth."""
+
+
+class Orders(NamedTuple):
+    """Readings of one pair: points of its left answer by sample, None unreadable, for each order it was shown in."""
+
+    first: dict[int, float | None]
+    """Shown left first."""
+    second: dict[int, float | None]
+    """Shown right first."""
+
+
+class Pairs(NamedTuple):
+    """What one rater said of pairs."""
+
+    read: dict[PairUnit, Orders]
+    """Unit → readings."""
+    both: bool
+    """Whether the rater was shown pairs in both orders; one order then is half a verdict."""
+    shown_first: dict[PairUnit, Who]
+    """Unit → the answer shown first, in the first verdict recorded."""
+
+
+Grades = dict[GradeUnit, list[float | None]]
+"""Unit → grades by sample; None is unscored."""
+
+
+def is_person(judge: str) -> bool:
+    """True for a person's name in verdicts, gold labels not being one."""
+    return judge.startswith("human@") and judge not in GOLD
+
+
+def pairs_of(verdicts: Iterable[Verdict]) -> Pairs:
+    """The pairwise readings of one rater's verdicts, by unit."""
+    read: dict[PairUnit, Orders] = {}
+    shown_first: dict[PairUnit, Who] = {}
+    for verdict in verdicts:
+        if len(verdict.shown) != 2 or verdict.shown[0] == verdict.shown[1]:
+            continue
+        left, right = sorted(verdict.shown)
+        unit = (verdict.suite, verdict.item, verdict.turn, verdict.dimension, left, right)
+        orders = read.setdefault(unit, Orders({}, {}))
+        orders[0 if verdict.shown[0] == left else 1][verdict.sample] = points_of(verdict)
+        shown_first.setdefault(unit, verdict.shown[0])
+    return Pairs(read, any(orders.first and orders.second for orders in read.values()), shown_first)
+
+
+def grades_of(verdicts: Iterable[Verdict]) -> Grades:
+    """The grades of one rater's verdicts, by unit."""
+    found: Grades = defaultdict(list)
+    for verdict in verdicts:
+        if len(verdict.shown) == 1:
+            unit = (verdict.suite, verdict.item, verdict.turn, verdict.dimension, verdict.shown[0])
+            found[unit].append(verdict.scores[0] if verdict.scores else None)
+    return dict(found)
+
+
+def pairs_of_grades(grades: Grades, units: Iterable[PairUnit]) -> Pairs:
+    """Readings that grades imply for the units: who is graded higher, a tie within 0.1 (MT-Bench); one order."""
+    read = {}
+    for unit in units:
+        sides = [mean(grades.get((*unit[:4], who), [])) for who in unit[4:]]
+        if any((*unit[:4], who) in grades for who in unit[4:]):
+            gap = None if sides[0] is None or sides[1] is None else sides[0] - sides[1]
+            points = None if gap is None else 0.5 if abs(gap) <= TIE_WITHIN + SLACK else float(gap > 0)
+            read[unit] = Orders({0: points}, {})
+    return Pairs(read, False, {unit: unit[4] for unit in read})
+
+
+def mean(values: Iterable[float | None]) -> float | None:
+    """Mean of those that are not None; None where none is left."""
+    known = [value for value in values if value is not None]
+    return math.fsum(known) / len(known) if known else None
+
+
+def settled(pairs: Pairs, unit: PairUnit, policy: Policy, seed: int = 0) -> tuple[float | None, str]:
+    """The left answer's share of the point under a swap policy, or None and the reason."""
+    orders = pairs.read[unit]
+    first, second = mean(orders.first.values()), mean(orders.second.values())
+    if not pairs.both:
+        points = first if orders.first else second
+        return points, "" if points is not None else "unscored"
+    if first is None and second is None:
+        return None, "unscored"
+    share = settle(first, second, policy, seed=seed, key=repr(unit))
+    if share is not None:
+        return share, ""
+    if first is not None and second is not None:
+        return None, "orders disagree"
+    return None, "one order unscored" if orders.first and orders.second else "one order missing"
+
+
+def label(points: float | None, *, flipped: bool) -> str | None:
+    """The label of the left answer's points, told from the side of whoever was shown first."""
+    if points is None:
+        return None
+    if abs(points - 0.5) <= SLACK:
+        return TIE
+    return FIRST if (points > 0.5) != flipped else SECOND
+
+
+class Truth(NamedTuple):
+    """What a judge is held against, on pairs."""
+
+    labels: dict[PairUnit, str]
+    """Unit → label."""
+    flipped: dict[PairUnit, bool]
+    """Unit → whether its right answer was shown first."""
+    left_out: Counter[str]
+    """Reason → units without a label."""
+    raters: dict[str, dict[PairUnit, str]]
+    """Each person's own labels."""
+
+
+def truth_of(raters: Mapping[str, Pairs], policy: Policy = "tie") -> Truth:
+    """The majority of the raters' labels on every unit; a split vote is no label and is counted.
+
+    The first rater that has a unit decides which of its answers is called first.
+    """
+    flipped: dict[PairUnit, bool] = {}
+    for pairs in raters.values():
+        for unit, who in pairs.shown_first.items():
+            flipped.setdefault(unit, who != unit[4])
+    own: dict[str, dict[PairUnit, str]] = {name: {} for name in raters}
+    left_out: Counter[str] = Counter()
+    labels = {}
+    for unit, turned in flipped.items():
+        given = []
+        for name, pairs in raters.items():
+            if unit in pairs.read:
+                said = label(settled(pairs, unit, policy)[0], flipped=turned)
+                given.append(said)
+                if said is not None:
+                    own[name][unit] = said
+        vote = majority_vote(given)
+        if isinstance(vote, str):
+            labels[unit] = vote
+        else:
+            left_out["people split" if any(given) else "unscored"] += 1
+    return Truth(labels, flipped, left_out, own)
+
+
+def item_labels(units: Iterable[PairUnit], items: Mapping[tuple[str, str], Item]) -> Truth:
+    """The truth that items' own references name: the better answer's model, or ``tie``."""
+    found = Truth({}, {}, Counter(), {})
+    for unit in units:
+        item = items.get((unit[0], unit[1]))
+        named = "".join(item.reference[unit[2] - 1 : unit[2]] if unit[2] else item.reference[:1]) if item else ""
+        points = {unit[4][0]: 1.0, unit[5][0]: 0.0, "tie": 0.5}.get(named.strip())
+        said = label(points, flipped=False)
+        if said is not None:
+            found.labels[unit] = said
+            found.flipped[unit] = False
+    return found
+
+
+def lengths_of(unit: PairUnit, answers: Mapping[tuple[str, str, str, int], Sequence[str]]) -> tuple[int, int] | None:
+    """Characters of the two answers judged, left first; None where the run does not hold both."""
+    sizes = []
+    for model, sample in unit[4:]:
+        turns = answers.get((unit[0], unit[1], model, sample))
+        if turns is None or len(turns) < unit[2] or not turns:
+            return None
+        sizes.append(sum(map(len, turns[unit[2] - 1 : unit[2]] if unit[2] else turns)))
+    return sizes[0], sizes[1]
