@@ -43,7 +43,11 @@ BUILT_IN: dict[str, dict[str, str]] = {
     },
     "importers": {
         "alpaca-eval": "judgebench.importers.alpaca_eval:read",
+        "fastchat": "judgebench.importers.fastchat:read",
+        "faireval": "judgebench.importers.faireval:read",
         "pandalm": "judgebench.importers.pandalm:read",
+        "qlora": "judgebench.importers.qlora:read",
+        "prd": "judgebench.importers.prd:read",
     },
     "stages": {
         "run": "judgebench.stages.run",

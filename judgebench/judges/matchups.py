@@ -79,10 +79,36 @@ def _known(name: str, models: Sequence[str]) -> None:
         raise UserError(f"no model is called {name!r}: {did_you_mean(name, models)}")
 
 
-def calls(rubric: Rubric) -> list[tuple[str, ...]]:
-    """The dimensions of each call: one call each, or one for all."""
+def calls(rubric: Rubric, item: Item | None = None) -> list[tuple[str, ...]]:
+    """The dimensions of each call: one call each, or one for all; those that the item names, where the rubric says so.
+
+    Raises:
+        UserError: the item names none, or one that the rubric does not have.
+    """
     names = tuple(rubric.dimensions)
-    return [(name,) for name in names] if rubric.ask == "each" else [names]
+    if rubric.dimensions_from and item is not None:
+        return [_named(rubric, item)]
+    return [(name,) for name in names] if rubric.ask == "each" and rubric.mode != "checklist" else [names]
+
+
+def _named(rubric: Rubric, item: Item) -> tuple[str, ...]:
+    """The rubric's dimensions that an item names, in the rubric's order; case and underscores do not matter."""
+    field = rubric.dimensions_from
+    listed = item.meta.get(field)
+    if not isinstance(listed, (list, tuple)) or not listed:
+        raise UserError(
+            f"rubric {rubric.name} judges what an item's {field!r} lists, and item {item.id!r} lists nothing"
+        )
+    known = {_plain(name): name for name in rubric.dimensions}
+    for name in listed:
+        if _plain(name) not in known:
+            raise UserError(f"item {item.id!r} lists {name!r} in {field!r}: {did_you_mean(_plain(name), known)}")
+    wanted = {known[_plain(name)] for name in listed}
+    return tuple(name for name in rubric.dimensions if name in wanted)
+
+
+def _plain(name: object) -> str:
+    return " ".join(str(name).replace("_", " ").split()).lower()
 
 
 def turns(item: Item, *, needs_reference: bool) -> list[int]:
@@ -110,7 +136,7 @@ def pointwise(
     for item in items:
         answers = [answer for name in models for _, answer in sorted(recorded.get(item.id, {}).get(name, {}).items())]
         for turn, answer in itertools.product(turns(item, needs_reference=needs_reference), answers):
-            for dimensions, sample in itertools.product(calls(rubric), range(samples)):
+            for dimensions, sample in itertools.product(calls(rubric, item), range(samples)):
                 yield Matchup(
                     suite=suite, item=item, turn=turn, shown=(_whole(item, answer),), dimensions=dimensions,
                     sample=sample, sampling=sampling,

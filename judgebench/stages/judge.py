@@ -12,7 +12,6 @@ import msgspec
 from judgebench import plugins
 from judgebench.errors import UserError
 from judgebench.judges import matchups
-from judgebench.judges.rubric import RubricJudge
 from judgebench.rubrics import Rubric, load_rubric
 from judgebench.runs import Run, read_records
 from judgebench.stages import settings as flags
@@ -39,6 +38,13 @@ from judgebench.types import (
     Usage,
     Verdict,
 )
+
+FINAL = ("unreadable", "not applicable", "item lacks")
+"""How the errors begin that asking again would not mend, or would pay for twice."""
+
+ABLE = {"logprobs": ("openai", "hf", "vllm", "scripted"), "json_schema": ("openai", "vllm", "scripted"),
+        "one_of": ("vllm", "scripted")}  # fmt: skip
+"""What a judge's requests may need → the built-in backends that give it."""
 
 
 class Scope(NamedTuple):
@@ -96,10 +102,45 @@ def plan(settings: Settings) -> tuple[list[Model], list[Rubric]]:
     for name in names:
         if names.count(name) > 1:
             raise UserError(f"two rubrics are called {name!r}")
-    for model in judges:
-        for rubric in rubrics:
-            make_judge(model, rubric)
+    for rubric in rubrics:
+        samples, sampling = drawn(rubric, settings)
+        if samples > 1 and sampling.temperature == 0:
+            raise UserError(
+                f"rubric {rubric.name}: {samples} samples at temperature 0 are the same sample; give a "
+                "--judge-temperature above 0"
+            )
+        for model in judges:
+            maker = make_judge(model, rubric)
+            if model.backend not in WITHOUT_MODEL:
+                refuse_unable(maker, model, plugins.load("backends", model.backend))
     return judges, rubrics
+
+
+def drawn(rubric: Rubric, settings: Settings) -> tuple[int, Sampling]:
+    """How many verdicts a judge gives on each matchup by a rubric, and how it draws: flags over the rubric's own."""
+    own = rubric.sampling
+    warmth = settings.judge_temperature
+    if isinstance(warmth, msgspec.UnsetType):
+        warmth = 0.0 if own.temperature is None else own.temperature
+    most = settings.judge_max_tokens or own.max_tokens or 2048
+    return settings.judge_samples or own.samples or 1, Sampling(temperature=warmth, max_tokens=most)
+
+
+def refuse_unable(maker: Judge, model: Model, backend: object) -> None:
+    """Nothing, when the backend (or its class) can do what the judge's requests need.
+
+    Raises:
+        UserError: it cannot: log-probabilities, or replies held to a form.
+    """
+    needs: frozenset[str] = getattr(maker, "needs", frozenset())
+    for need in sorted(needs - getattr(backend, "provides", frozenset())):
+        able = [name for name in plugins.BUILT_IN["backends"] if name in ABLE[need]]
+        what = {"logprobs": "log-probabilities of replies", "json_schema": "replies held to a JSON schema"}
+        rubric = maker.rubric.partition("@")[0]
+        raise UserError(
+            f"rubric {rubric} needs {what.get(need, 'replies held to a choice of texts')}, which the backend "
+            f"{model.backend!r} of judge {model.name!r} does not give; those that do: {', '.join(able)}"
+        )
 
 
 def make_judge(model: Model, rubric: Rubric) -> Judge:
@@ -108,11 +149,9 @@ def make_judge(model: Model, rubric: Rubric) -> Judge:
     Raises:
         UserError: there is no such baseline, or it cannot judge in the rubric's mode.
     """
-    if model.backend in WITHOUT_MODEL:
-        kind = plugins.load("judges", model.name)
-        made: Judge = kind(model.name, rubric)
-        return made
-    return RubricJudge(model.name, rubric)
+    kind = plugins.load("judges", model.name if model.backend in WITHOUT_MODEL else rubric.made_by)
+    made: Judge = kind(model.name, rubric)
+    return made
 
 
 def check(run: Run, judges: Sequence[Model], rubrics: Sequence[Rubric], settings: Settings) -> None:
@@ -123,8 +162,9 @@ def check(run: Run, judges: Sequence[Model], rubrics: Sequence[Rubric], settings
     """
     for model in judges:
         for rubric in rubrics:
-            parts = {**identity(model, settings), "temperature": settings.judge_temperature,
-                     "max_tokens": settings.judge_max_tokens, "seed": settings.seed, "rubric": rubric.id}  # fmt: skip
+            _, sampling = drawn(rubric, settings)
+            parts = {**identity(model, settings), "temperature": sampling.temperature,
+                     "max_tokens": sampling.max_tokens, "seed": settings.seed, "rubric": rubric.id}  # fmt: skip
             run.check_fingerprint("verdicts", f"{rubric.name} | {model.name}", parts, held=_held(run, model, rubric))
 
 
@@ -190,8 +230,10 @@ def judge(
                 )
             run.save_manifest()
             try:
-                for _, maker, open_ in todo:
+                for rubric, maker, open_ in todo:
+                    refuse_unable(maker, model, backend)
                     hear(run, maker, open_, backend, settings, quiet=quiet)
+                    _remark(run, maker, rubric, quiet=quiet)
             finally:
                 run.manifest["judges"][model.name]["loaded"] = closing_words(backend, model, description, quiet=quiet)
                 run.save_manifest()
@@ -225,13 +267,13 @@ def _planned(
     entry.setdefault("without_reference", {})
     if without:
         entry["without_reference"][suite] = without
-    sampling = Sampling(temperature=settings.judge_temperature, max_tokens=settings.judge_max_tokens)
+    samples, sampling = drawn(rubric, settings)
     models = list(run.manifest["models"])
     if rubric.mode != "pairwise":
         chosen = models if scope is None else [name for name in models if name in scope.models]
         return matchups.pointwise(
             suite, items, recorded, chosen, rubric, needs_reference=needs_reference,
-            samples=settings.judge_samples, sampling=sampling,
+            samples=samples, sampling=sampling,
         )  # fmt: skip
     if len(models) < 2:
         raise UserError(f"rubric {rubric.name} compares pairs: the run has {len(models)} model, and two are needed")
@@ -241,7 +283,7 @@ def _planned(
         say(f"note: {title}: on {suite}, {alone} pairs of an item and two models are not judged, as one of the two was "
             "not asked the item", quiet=quiet)  # fmt: skip
     return matchups.pairwise(
-        suite, items, recorded, meetings, rubric, needs_reference=needs_reference, samples=settings.judge_samples,
+        suite, items, recorded, meetings, rubric, needs_reference=needs_reference, samples=samples,
         both_orders=settings.orders == "both", seed=settings.seed, sampling=sampling,
     )  # fmt: skip
 
@@ -265,7 +307,7 @@ def _standing(matchup: Matchup, maker: Judge, known: Mapping[tuple[Any, ...], Ve
             return False
         if why and found.error != why:
             return False
-        if not why and not found.scores and not found.error.startswith("unreadable"):
+        if not why and not found.scores and not found.error.startswith(FINAL):
             return False
     return True
 
@@ -275,8 +317,21 @@ def _record(run: Run, model: Model, rubrics: Sequence[Rubric], settings: Setting
     entry.update(backend=model.backend, id=model.id, options=model.options, baseline=model.backend == "baseline")
     for rubric in rubrics:
         known = entry["rubrics"].setdefault(rubric.name, {"without_reference": {}})
-        known.update(id=rubric.id, orders=settings.orders)
+        samples, sampling = drawn(rubric, settings)
+        known.update(
+            id=rubric.id, orders=settings.orders, samples=samples, temperature=sampling.temperature,
+            max_tokens=sampling.max_tokens,
+        )  # fmt: skip
         run.manifest["rubrics"][rubric.id] = msgspec.to_builtins(rubric)
+
+
+def _remark(run: Run, maker: Judge, rubric: Rubric, *, quiet: bool) -> None:
+    """Says what the judge noticed while it was heard, and adds it to what the manifest holds of it."""
+    remarks: Mapping[str, int] = getattr(maker, "remarks", {})
+    known = run.manifest["judges"][maker.name]["rubrics"][rubric.name].setdefault("remarks", {})
+    for words, count in remarks.items():
+        known[words] = known.get(words, 0) + count
+        say(f"note: {maker.name} by {rubric.name}: {words}: {count} times", quiet=quiet)
 
 
 def _record_plan(run: Run, suite: str, maker: Judge, rubric: Rubric, planned: list[Matchup]) -> None:

@@ -59,12 +59,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """``NAME:NAME`` of listed pairs."""
     orders: Literal["both", "one"] = "both"
     """Whether each pair is shown in both orders."""
-    judge_samples: int = 1
-    """Verdicts of each judge on each matchup."""
-    judge_temperature: float | None = 0.0
-    """Sampling temperature of judges; None leaves it to the server."""
-    judge_max_tokens: int = 2048
-    """Most new tokens of a judge's reply."""
+    judge_samples: int | None = None
+    """Verdicts of each judge on each matchup; None is the rubric's own number, or one."""
+    judge_temperature: float | msgspec.UnsetType | None = msgspec.UNSET
+    """Sampling temperature of judges; None leaves it to the server, unset is the rubric's own, or 0."""
+    judge_max_tokens: int | None = None
+    """Most new tokens of a judge's reply; None is the rubric's own number, or 2048."""
     swap_policy: Policy = "half"
     """What two orders that disagree are worth, applied when rating."""
     max_concurrency: int = 16
@@ -126,9 +126,11 @@ def add_judges(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--baseline", metavar="MODEL", help="the model that the others meet")
     group.add_argument("--pair", action="append", metavar="NAME:NAME", help="one listed pair; repeat for more")
     group.add_argument("--orders", choices=("both", "one"), help="orders in which a pair is shown (default both)")
-    group.add_argument("--judge-samples", type=int, metavar="N", help="verdicts on each matchup (default 1)")
-    group.add_argument("--judge-temperature", type=float, metavar="T", help="default 0")
-    group.add_argument("--judge-max-tokens", type=int, metavar="N", help="default 2048")
+    group.add_argument(
+        "--judge-samples", type=int, metavar="N", help="verdicts on each matchup (default: the rubric's, or 1)"
+    )
+    group.add_argument("--judge-temperature", type=float, metavar="T", help="default: the rubric's, or 0")
+    group.add_argument("--judge-max-tokens", type=int, metavar="N", help="default: the rubric's, or 2048")
 
 
 def add_scoring(parser: argparse.ArgumentParser) -> None:
@@ -227,14 +229,14 @@ def checked(settings: Settings) -> Settings:
             raise UserError(f"--{name.replace('_', '-')} {value}: must be at least 1")
     for name in ("temperature", "judge_temperature", "fewshot"):
         value = getattr(settings, name)
-        if value is not None and value < 0:
+        if isinstance(value, (int, float)) and value < 0:
             raise UserError(f"--{name.replace('_', '-')} {value}: must not be negative")
     if not 0 <= settings.max_unscored <= 1:
         raise UserError(f"--max-unscored {settings.max_unscored}: must be a share between 0 and 1")
     if settings.answer != "generate" and (settings.samples or 1) > 1:
         raise UserError(f"--answer {settings.answer}: every sample has the same log-probabilities; leave --samples out")
     if ((settings.samples or 1) > 1 and settings.temperature == 0) or (
-        settings.judge_samples > 1 and settings.judge_temperature == 0
+        (settings.judge_samples or 1) > 1 and settings.judge_temperature == 0
     ):
         raise UserError("several samples at temperature 0 are the same sample; give a temperature above 0")
     return settings

@@ -1,0 +1,34 @@
+"""A judge that answers the question itself first, and then grades beside its own answer (MT-Bench, section 3.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+
+from judgebench.judges.rubric import ITEM_LACKS, ItemLacks, RubricJudge, numbered
+from judgebench.types import Matchup, Message, Reading, Reply, Request
+
+
+class OwnReferenceJudge(RubricJudge):
+    """Fills ``{reference}`` with what the judge itself answers, turn by turn, before it sees the answers judged.
+
+    Zheng et al. (2023) take a judge's own independent answer as the reference for mathematics, reasoning and coding.
+    """
+
+    def deliberate(self, matchup: Matchup) -> Generator[list[Request], list[Reply], Mapping[str, Reading]]:
+        """As many questions as there are turns, then the one of the rubric."""
+        asked = (matchup.item.question or matchup.item.turns)[: matchup.turn]
+        chat: tuple[Message, ...] = ()
+        own: list[str] = []
+        for text in asked:
+            chat = (*chat, Message(role="user", content=text))
+            (reply,) = yield [Request(id="", messages=chat, sampling=matchup.sampling)]
+            if reply.error or not reply.text.strip():
+                error = reply.error or "unreadable: the judge's own answer is empty"
+                return dict.fromkeys(matchup.dimensions, Reading(error=error))
+            own.append(reply.text)
+            chat = (*chat, Message(role="assistant", content=reply.text))
+        try:
+            values = self.values(matchup, reference=own[0] if len(own) == 1 else numbered(tuple(own)))
+        except ItemLacks as lack:
+            return dict.fromkeys(matchup.dimensions, Reading(error=f"{ITEM_LACKS}: {lack}"))
+        return (yield from self.heard(matchup, self.messages(values, matchup.dimensions)))
