@@ -173,7 +173,7 @@ def _propensities(values: Sequence[float]) -> Floats:
     bad = np.flatnonzero(~((chance > 0) & (chance <= 1)))
     if len(bad):
         raise UserError(
-            f"propensity {bad[0]} is {chance[bad[0]]:g}: every chance of a label must be above 0 and at most 1, as what "
-            "can never be labelled can never be corrected"
+            f"propensity {bad[0]} is {chance[bad[0]]:g}: every chance of a label must be above 0 and at most 1, as "
+            "what can never be labelled can never be corrected"
         )
     return chance

@@ -207,11 +207,16 @@ def solve(table: Table, lam: float) -> tuple[Floats, Floats, Floats]:
     target = np.concatenate([(table.human - lam * table.judge[:n]) / n, lam * table.judge[n:] / rest])
     theta = newton(x, weight, target)
     chance = special.expit(x @ theta)
-    inverse: Floats = np.linalg.inv((x * (chance * (1 - chance))[:, None]).T @ x / len(x))
-    parts: Floats = x * (chance * weight - target)[:, None]
+    inverse = inverted((x * (chance * (1 - chance))[:, None]).T @ x / len(x))
+    parts = x * (chance * weight - target)[:, None]
     for inside in (slice(0, n), slice(n, None)):
         parts[inside] -= parts[inside].mean(axis=0)
     return theta, parts, inverse
+
+
+def inverted(matrix: Floats) -> Floats:
+    """The inverse of an information matrix."""
+    return np.asarray(np.linalg.inv(matrix), dtype=np.float64)
 
 
 def newton(x: Floats, weight: Floats, target: Floats) -> Floats:
