@@ -7,6 +7,7 @@
     │   ├── BackendError            2    a backend cannot start or refuses every call (key, address, model name)
     │   └── RunConflict             2    what is on disk was made with other settings
     ├── TooManyUnscored             3    the run ended, but more than --max-unscored of a judge's verdicts are missing
+    ├── AuditFailed                 5    the audit ended, and an attack on the judge was not shown to be withstood
     ├── BudgetReached               4    stopped on purpose; the same command goes on
     └── Unreadable                  -    a reply or an answer holds no verdict; never ends a run
 
@@ -77,6 +78,12 @@ class BudgetReached(JudgeBenchError):
     """A limit set by the user was reached; what was done is kept and the same command goes on."""
 
     exit_code = 4
+
+
+class AuditFailed(JudgeBenchError):
+    """An attack on a judge was not shown to stay below the gate."""
+
+    exit_code = 5
 
 
 class Unreadable(JudgeBenchError):
