@@ -46,8 +46,11 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "fastchat": "judgebench.importers.fastchat:read",
         "faireval": "judgebench.importers.faireval:read",
         "pandalm": "judgebench.importers.pandalm:read",
+        "llmbar": "judgebench.importers.llmbar:read",
         "qlora": "judgebench.importers.qlora:read",
         "prd": "judgebench.importers.prd:read",
+        "auto-j": "judgebench.importers.auto_j:read",
+        "judgebench-scalerlab": "judgebench.importers.scalerlab:read",
     },
     "stages": {
         "run": "judgebench.stages.run",

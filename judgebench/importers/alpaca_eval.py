@@ -59,7 +59,7 @@ def _judged(row: Row, suite: str, item: str, kind: Kind, options: Options) -> Ju
     if isinstance(completion, dict):
         reply = str(completion.get("text") or "")
     return Judged(
-        place=row.place, suite=suite, item=item, judge=judge, rubric="alpaca-eval", orders="one",
+        place=row.place, suite=suite, item=item, judge=judge, rubric="alpaca-eval",
         shown=(Side(model=first, text=(row.text("output_1"),)), Side(model=second, text=(row.text("output_2"),))),
         kind=kind, scores=() if share is None else (1 - share, share), reply=reply,
         error="unreadable: no preference is recorded" if share is None else "",

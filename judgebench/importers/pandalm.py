@@ -55,7 +55,7 @@ def _pair(row: Row, suite: str, gathered: Gathered) -> None:
             if scores is None:
                 raise row.unknown(column, row.get(column), "1, 2 and 0")
             gathered.verdicts.append(
-                Judged(place=row.place, suite=suite, pair=key, judge=f"human@{column}", orders="one", scores=scores)
+                Judged(place=row.place, suite=suite, pair=key, judge=f"human@{column}", scores=scores)
             )
 
 
@@ -67,7 +67,7 @@ def _judged(row: Row, suite: str, column: str, options: Options) -> Judged:
     name = column.removesuffix("_result")
     return Judged(
         place=row.place, suite=suite, pair=f"pandalm {row.text('idx')}", judge=options.judge or name, rubric="pandalm",
-        orders="one", scores=scores or (), reply=str(row.get(f"{name}_reason") or ""),
+        scores=scores or (), reply=str(row.get(f"{name}_reason") or ""),
         error="" if scores else f"unreadable: recorded as {short(found)}",
     )  # fmt: skip
 

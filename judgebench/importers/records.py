@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 from judgebench.errors import UserError
 from judgebench.types import Item, Kind, Record
-
-Mode = Literal["pointwise", "pairwise"]
 
 FIRST, SECOND, TIE = (1.0, 0.0), (0.0, 1.0), (0.5, 0.5)
 """Scores of a preference: the answer shown first is better, the second is, or neither."""
@@ -77,8 +75,6 @@ class Judged(Record, frozen=True, kw_only=True):
     """Who judged."""
     rubric: str = ""
     """Bare name of what was asked; empty for people and exact scorers."""
-    orders: Literal["both", "one"] = "both"
-    """In how many orders this judge saw its pairs."""
     dimension: str = "overall"
     """What was judged."""
     turn: int = 1
@@ -168,7 +164,14 @@ class Gathered:
 
 def fingerprint(turns: Sequence[str]) -> str:
     """A hash of words alone: what differs in white space is the same text."""
-    return hashlib.sha256("\n\n".join(" ".join(turn.split()) for turn in turns).encode()).hexdigest()
+    return hashlib.sha256(
+        "\n\n".join(" ".join(turn.split()) for turn in turns).encode("utf-8", "surrogatepass")
+    ).hexdigest()
+
+
+def said(turns: Sequence[str]) -> str:
+    """A hash of an answer's words: what differs in white space around a turn alone is the same answer."""
+    return hashlib.sha256("\0".join(turn.strip() for turn in turns).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def question_id(turns: Sequence[str]) -> str:

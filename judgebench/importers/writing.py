@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from judgebench.errors import RunConflict, UserError
-from judgebench.importers.records import Gathered, Judged, Options, Side, fingerprint
+from judgebench.importers.records import Gathered, Judged, Options, Side, fingerprint, said
 from judgebench.runs import Journal, Run
 from judgebench.sources import read_content
 from judgebench.types import Answer, Item, Record, Verdict
@@ -191,7 +191,7 @@ class _Joined:
         target, id = self.place_of(suite, item)
         model, sample = self._name(side.model), 0
         if side.text is not None:
-            words = fingerprint(side.text)
+            words = said(side.text)
             others = [name for name in self._texts[target, id, words] if not _anonymous(name)]
             if side.anonymous and model == side.model and len(others) == 1 and not fresh:
                 (model,) = others
@@ -220,7 +220,7 @@ class _Joined:
         if key in self._pairs:
             held = self._pairs[key]
             same = all(
-                self._words.get((target, item, *shown)) == fingerprint(side.text or ())
+                self._words.get((target, item, *shown)) == said(side.text or ())
                 for shown, side in zip(held[2:], gathered.shown, strict=True)
             )
             if held[:2] != (target, item) or not same:
@@ -244,7 +244,7 @@ class _Joined:
         self._hold(suite, item, model, sample, turns)
 
     def _hold(self, suite: str, item: str, model: str, sample: int, turns: tuple[str, ...]) -> None:
-        words = fingerprint(turns)
+        words = said(turns)
         self._words[suite, item, model, sample] = words
         self._samples[suite, item, model].setdefault(words, sample)
         self._texts[suite, item, words][model] = None
@@ -401,10 +401,9 @@ def _record(
             judged.judge, {"backend": "imported", "id": judged.judge, "options": {}, "baseline": False, "rubrics": {}}
         )
         if not judged.rubric:
-            entry["orders"] = "one"
             continue
         asked = entry["rubrics"].setdefault(judged.rubric, {"without_reference": {}})
-        asked.update(id=verdict.rubric, orders=judged.orders)
+        asked.update(id=verdict.rubric)
         rubric = manifest["rubrics"].setdefault(
             verdict.rubric,
             {
@@ -414,7 +413,23 @@ def _record(
             },
         )  # fmt: skip
         rubric["dimensions"].setdefault(judged.dimension, "")
+    _record_orders(run, verdicts)
     imports = manifest.setdefault("imports", {})
     for path, digest in hashes.items():
         imports[digest] = {"file": Path(path).name, "format": format, "names": dict(options.names)}
     run.save_manifest()
+
+
+def _record_orders(run: Run, verdicts: Sequence[tuple[Judged, Verdict]]) -> None:
+    """Writes into the manifest in how many orders each judge saw its pairs: both, where it saw most of them in both."""
+    seen: dict[tuple[str, str], dict[tuple[Any, ...], set[tuple[Shown, ...]]]] = defaultdict(lambda: defaultdict(set))
+    files = {run.verdicts_file(verdict.judge, judged.rubric) for judged, verdict in verdicts if judged.rubric}
+    held = run.verdicts(*files).values() if files else ()
+    for verdict in (*held, *(verdict for _, verdict in verdicts)):
+        if len(verdict.shown) == 2:
+            pair = verdict.suite, verdict.item, verdict.turn, verdict.dimension, *sorted(verdict.shown)
+            seen[verdict.judge, verdict.rubric.partition("@")[0]][pair].add(verdict.shown)
+    for (judge, rubric), pairs in seen.items():
+        if rubric:
+            both = sum(len(orders) == 2 for orders in pairs.values())
+            run.manifest["judges"][judge]["rubrics"][rubric]["orders"] = "both" if 2 * both > len(pairs) else "one"

@@ -1,0 +1,245 @@
+"""Files in the layout of Vicuna's first evaluation: questions, answers with ids, and reviews of pairs of answer ids.
+
+FastChat's first tables, FairEval, QLoRA and PRD all write it. A review's ``score`` is a pair of grades of 1 to 10, or
+one of 1 (the answer shown first is better), 2 and 3 (a tie); -1 says that the reply could not be read. Which answer
+was shown first is what the ids say. A file's name decides only where no file knows an id: then both names of
+``A-vs-B-JUDGE-reviewer`` are known, and the id beside a known one is the other's. Who judged is what the file's name
+says, else what its reviewers' names begin with; a reviewer that is a number is that line of ``reviewer.jsonl``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from judgebench.importers.records import FIRST, SECOND, TIE, Gathered, Judged, Options, Side
+from judgebench.importers.rows import Row, read_rows, short
+
+PAIR_GRADES, THREE_CLASS = "two-grades", "three-class"
+"""What a judge was asked for: a grade for each answer, or which is better."""
+
+VOTES = "human@votes"
+"""Judge of people's votes that the files do not tell apart."""
+
+Names = dict[Path, tuple[str, str, str]]
+"""Review file → (first, second, judge) as its name says; empty texts where it does not."""
+
+
+def is_question(row: Row) -> bool:
+    """True for a question: its words and none of an answer or a review."""
+    return "question_id" in row and ("turns" in row or "text" in row) and not any(
+        key in row for key in ("answer_id", "model_id", "generation", "score", "review_id", "choices")
+    )  # fmt: skip
+
+
+def is_answer(row: Row) -> bool:
+    """True for an answer."""
+    return "question_id" in row and ("model_id" in row or "generation" in row) and "score" not in row
+
+
+def is_review(row: Row) -> bool:
+    """True for a review of two answers."""
+    return "question_id" in row and "score" in row and "model" not in row
+
+
+def is_setting(row: Row) -> bool:
+    """True for a line on prompts, reviewers or models, of which nothing becomes a record."""
+    return "question_id" not in row and any(key in row for key in ("prompt_id", "reviewer_id", "model_name"))
+
+
+def gather(files: Sequence[Path], options: Options, suite: str) -> tuple[Gathered, list[Row]]:
+    """What such files hold, and the rows that are of another form.
+
+    Raises:
+        UserError: a row holds a score that is none, or no file tells whose an answer is.
+    """
+    gathered = Gathered()
+    reviews: dict[Path, list[Row]] = {}
+    others: list[Row] = []
+    reviewers: dict[int, str] = {}
+    for path in files:
+        for row in read_rows(path):
+            if is_review(row):
+                reviews.setdefault(path, []).append(row)
+            elif is_question(row):
+                question(row, suite, gathered)
+            elif is_answer(row):
+                answer(row, suite, gathered)
+            elif is_setting(row):
+                if isinstance(row.get("reviewer_id"), str):
+                    reviewers.setdefault(row.number, row.text("reviewer_id"))
+                gathered.note(f"{path} tells of prompts, reviewers or models; nothing of it becomes a record")
+            else:
+                others.append(row)
+    review(reviews, reviewers, options, suite, gathered)
+    return gathered, others
+
+
+def question(row: Row, suite: str, gathered: Gathered) -> str:
+    """The id of a question, once it is gathered."""
+    turns = row.texts("turns") if "turns" in row else [row.text("text")]
+    reference = row.texts("reference") if row.get("reference") else []
+    return gathered.item(
+        suite, turns, id=row.text("question_id"), place=row.place, reference=reference,
+        category=str(row.get("category") or ""),
+    )  # fmt: skip
+
+
+def answer(row: Row, suite: str, gathered: Gathered) -> None:
+    """Gathers an answer: with an id, or of a file that is named after its model."""
+    item = row.text("question_id")
+    if "generation" in row:
+        item = gathered.item(
+            suite, [row.text("text")], id=item, place=row.place, category=str(row.get("category") or "")
+        )
+        model, turns = plain(row.path), [[row.text("generation")]]
+    else:
+        gathered.item(suite, (), id=item, place=row.place)
+        model = row.text("model_id")
+        choices = row.get("choices")
+        turns = [each["turns"] for each in choices] if isinstance(choices, list) else [[row.text("text")]]
+    gathered.aliases[key(plain(row.path))] = model
+    for number, words in enumerate(turns):
+        id = row.text("answer_id") if "answer_id" in row and not number else ""
+        gathered.answer(row.place, suite, item, model, [_said(each, row) for each in words], id=id)
+
+
+def _said(turn: object, row: Row) -> str:
+    if isinstance(turn, dict):
+        turn = turn.get("content")
+    if not isinstance(turn, str):
+        raise row.fail(f"a turn is {short(turn)}; a text is needed")
+    return turn
+
+
+def plain(path: Path) -> str:
+    """A file's name without endings and without ``answer_`` or ``review_`` before it."""
+    stem = re.sub(r"(\.(jsonl|json|txt|gz|parquet))+$", "", path.name)
+    return re.sub(r"^(answer|review)[_-]", "", stem)
+
+
+def key(name: str) -> str:
+    """A name without what files write it differently by: case, and all but letters and digits."""
+    return re.sub(r"[^a-z0-9]", "", re.sub(r"^(answer|review)[_-]", "", name).lower())
+
+
+def review(
+    files: dict[Path, list[Row]], reviewers: dict[int, str], options: Options, suite: str, gathered: Gathered
+) -> None:
+    """Gathers the reviews of files."""
+    known = {**options.aliases, **gathered.aliases}
+    names = names_of(files, known)
+    owners = _owners(files, names, known, {**options.answers, **_ids(gathered)})
+    for path, rows in files.items():
+        first, second, by = names[path]
+        judge = by if by == "human" else options.judge or by or _reviewer(rows, reviewers)
+        if not judge:
+            raise rows[0].fail("does not say who judged; name the judge with --judge NAME")
+        for row in rows:
+            if "text" in row and "review_id" not in row and "answer1_id" not in row:
+                item = question(row, suite, gathered)
+            else:
+                item = gathered.item(suite, (), id=row.text("question_id"), place=row.place)
+            if "answer1_id" in row:
+                shown = tuple(_side(row, column, owners) for column in ("answer1_id", "answer2_id"))
+            elif first and second:
+                shown = tuple(Side(model=known.get(key(each), each)) for each in (first, second))
+            else:
+                raise row.fail("has no answer ids, and the file's name is not A-vs-B-JUDGE-reviewer")
+            gathered.verdicts.append(judged(row, suite, item, shown, judge))
+
+
+def judged(row: Row, suite: str, item: str, shown: tuple[Side, ...], judge: str) -> Judged:
+    """The judgement of a review's ``score``.
+
+    Raises:
+        UserError: the score is none.
+    """
+    score, people = row.get("score"), judge == "human"
+    scores: tuple[float, ...] | None
+    if isinstance(score, list):
+        if len(score) != 2 or not all(isinstance(each, int | float) and not isinstance(each, bool) for each in score):
+            raise row.unknown("score", score, "two numbers, or 1, 2, 3 and -1,")
+        scores = () if -1 in score else (float(score[0]), float(score[1]))
+    else:
+        scores = {1: FIRST, 2: SECOND, 3: TIE, -1: ()}.get(score) if isinstance(score, int) else None
+        if scores is None or isinstance(score, bool):
+            raise row.unknown("score", score, "1, 2, 3 (a tie) and -1 (unreadable), or two numbers,")
+    grades = isinstance(score, list)
+    return Judged(
+        place=row.place, suite=suite, item=item, shown=shown, judge=VOTES if people else judge, vote=people,
+        rubric="" if people else PAIR_GRADES if grades else THREE_CLASS, kind="grade" if grades else "preference",
+        scores=scores, scale=(1.0, 10.0) if grades else (0.0, 1.0),
+        reply="" if people else str(row.get("text") or ""),
+        error="" if scores else f"unreadable: recorded as {short(score)}",
+    )  # fmt: skip
+
+
+def names_of(files: Iterable[Path], known: Iterable[str]) -> Names:
+    """What the names of review files say: two models and the judge of ``A-vs-B-JUDGE-reviewer…``."""
+    split = {path: plain(path).split("-vs-", 1) for path in files}
+    stems = sorted({*known, *(key(parts[0]) for parts in split.values() if len(parts) == 2)}, key=len, reverse=True)
+    names: Names = {}
+    for path, parts in split.items():
+        if len(parts) < 2:
+            names[path] = "", "", ""
+            continue
+        rest = key(parts[1])
+        stem = next((each for each in stems if each and rest.startswith(each) and "reviewer" in rest[len(each) :]), "")
+        found = re.match(r"(.*?)reviewer", rest[len(stem) :]) if stem else re.match(r".*?()reviewer", rest)
+        second = _written(parts[1], stem) if stem else re.sub(r"[-_]?[^-_]+[-_]reviewer.*$", "", parts[1])
+        judge = found[1] if found and stem else (re.findall(r"([^-_]+)[-_]reviewer", parts[1]) or [""])[-1]
+        names[path] = parts[0], second, judge
+    return names
+
+
+def _written(text: str, stem: str) -> str:
+    """The beginning of a text that is ``stem`` without its signs."""
+    for end in range(1, len(text) + 1):
+        if key(text[:end]) == stem and (end == len(text) or not text[end].isalnum()):
+            return re.sub(r"^(answer|review)[_-]", "", text[:end])
+    return stem
+
+
+def _ids(gathered: Gathered) -> dict[str, str]:
+    return {each.side.id: each.side.model for each in gathered.answers if each.side.id}
+
+
+def _owners(
+    files: dict[Path, list[Row]], names: Names, known: dict[str, str], owners: dict[str, str]
+) -> dict[str, str]:
+    """Answer id → model: of the files of answers, else the one that stands beside a known id in a file's name."""
+    found = dict(owners)
+    rows = [(row, names[path]) for path, every in files.items() for row in every if "answer1_id" in row]
+    while True:
+        before = len(found)
+        for row, (first, second, _) in rows:
+            ids = row.text("answer1_id"), row.text("answer2_id")
+            models = [known.get(key(each), each) for each in (first, second)]
+            if first and second and models[0] != models[1]:
+                for this, other in (ids, ids[::-1]):
+                    if this in found and other not in found and found[this] in models:
+                        found[other] = models[1 - models.index(found[this])]
+        if len(found) == before:
+            return found
+
+
+def _side(row: Row, column: str, owners: dict[str, str]) -> Side:
+    id = row.text(column)
+    if id not in owners:
+        raise row.fail(f"no file tells whose answer {column} {id!r} is; import the file of answers as well")
+    return Side(model=owners[id], id=id)
+
+
+def _reviewer(rows: Sequence[Row], reviewers: dict[int, str]) -> str:
+    """What the reviewers' names of a file begin with, whole parts of it: gpt-4-0328 of gpt-4-0328-math and -coding."""
+    found = {row.get("reviewer_id") for row in rows}
+    named = {reviewers.get(each, "") if isinstance(each, int) else str(each or "") for each in found}
+    names = [each.split("-") for each in named]
+    shared = []
+    for parts in zip(*names, strict=False):
+        if len(set(parts)) > 1:
+            break
+        shared.append(parts[0])
+    return "-".join(shared)
