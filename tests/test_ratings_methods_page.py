@@ -42,6 +42,10 @@ def test_every_field_the_page_lists_is_a_field_of_its_record():
             ("ratings.elo", "Spread"),
             ("ratings.bradley_terry", "Fit"),
             ("ratings.covariates", "CovariateFit"),
+            ("ratings.bootstrap", "Bootstrap"),
+            ("ratings.ties", "TieFit"),
+            ("ratings.ties", "TieComparison"),
+            ("ratings.ranks", "Rank"),
             ("ratings.grades", "GradedPairs"),
         ]
     }

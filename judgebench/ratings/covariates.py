@@ -16,6 +16,7 @@ from scipy import linalg, special
 from judgebench.errors import UserError
 from judgebench.ratings.intervals import Codes, Floats, cluster_codes, finite, t_quantile
 from judgebench.ratings.pools import groups_that_meet, not_comparable
+from judgebench.ratings.sandwich import meat
 from judgebench.types import Record
 
 ELO = 400 / math.log(10)
@@ -137,7 +138,7 @@ def fit(
     beta, hessian, likelihood = _newton(data, penalty, names)
     inverse = _inverse(hessian, len(models), free=not ridge)
     residuals = scores - special.expit(beta[a] - beta[b] + x @ beta[len(models) :])
-    covariance = inverse @ _meat(a, b, x, residuals, codes, len(models)) @ inverse
+    covariance = inverse @ meat(a, b, residuals, codes, len(models), x * residuals[:, None]) @ inverse
     ratios = None if ridge else _ratios(data, names, likelihood)
     return _found(
         models, names, beta, covariance, (likelihood, ratios), (len(scores), int(codes.max()) + 1), (ridge, base, level)
@@ -301,22 +302,3 @@ def _refuse_alike(information: Floats, names: tuple[str, ...], m: int) -> None:
         if left <= 1e-9 * own:
             said = "never varies from 0" if not own else "is fixed by who plays whom or by the other covariates"
             raise UserError(f"the effect of {name!r} cannot be told apart: it {said}")
-
-
-def _meat(a: Codes, b: Codes, x: Floats, residuals: Floats, codes: Codes, m: int) -> Floats:
-    """Σ_c U_c U_c', in blocks of clusters that keep memory flat."""
-    k, clusters = x.shape[1], int(codes.max()) + 1
-    order = np.argsort(codes, kind="stable")
-    a, b, x, residuals, codes = a[order], b[order], x[order], residuals[order], codes[order]
-    block = max(1, 2_000_000 // (m + k))
-    meat = np.zeros((m + k, m + k))
-    for start in range(0, clusters, block):
-        first, last = np.searchsorted(codes, (start, start + block))
-        rows = min(block, clusters - start)
-        at, part = codes[first:last] - start, residuals[first:last]
-        flat = np.bincount(at * m + a[first:last], weights=part, minlength=rows * m)
-        flat -= np.bincount(at * m + b[first:last], weights=part, minlength=rows * m)
-        own = [np.bincount(at, weights=part * x[first:last, column], minlength=rows) for column in range(k)]
-        scores = np.column_stack([flat.reshape(rows, m), *own])
-        meat += scores.T @ scores
-    return meat

@@ -10,36 +10,43 @@ BLOCK = 4_000_000
 """Numbers of U held at a time, so that memory stays flat in the number of clusters."""
 
 
-def meat(a: Codes, b: Codes, residuals: Floats, codes: Codes, m: int) -> Floats:
-    """Σ_c U_c U_c', U_c = Σ_{games of c} residual · (e_a - e_b).
+def meat(a: Codes, b: Codes, residuals: Floats, codes: Codes, m: int, extra: Floats | None = None) -> Floats:
+    """Σ_c U_c U_c', U_c = Σ_{games of c} (residual · (e_a - e_b), extra).
 
     Args:
         a: model number of each game's left.
         b: of its right.
-        residuals: score less expected score.
+        residuals: derivative of each game's log-likelihood by its difference of strengths.
         codes: cluster number of each game, 0 to G-1.
         m: models.
+        extra: n × k derivatives by other parameters; None: there are none.
 
     Returns:
-        m × m.
+        (m + k) × (m + k).
     """
     from scipy.linalg.blas import dsyrk
     from scipy.sparse import csr_matrix
 
     n, clusters = len(codes), int(codes.max()) + 1
-    if clusters == n:
+    k = 0 if extra is None else extra.shape[1]
+    if clusters == n and not k:
         square = np.bincount(a * m + b, weights=residuals**2, minlength=m * m).reshape(m, m)
         square = square + square.T
         return np.diag(square.sum(axis=1)) - square
-    found = np.zeros((m, m))
-    if clusters * m <= BLOCK:
+    found = np.zeros((m + k, m + k))
+    if clusters * m <= BLOCK and not k:
         flat = np.bincount(codes * m + a, weights=residuals, minlength=clusters * m)
         flat -= np.bincount(codes * m + b, weights=residuals, minlength=clusters * m)
         found = dsyrk(1.0, flat.reshape(clusters, m).T)
     else:
-        rows = np.concatenate([codes, codes])
-        scores = csr_matrix((np.concatenate([residuals, -residuals]), (rows, np.concatenate([a, b]))), (clusters, m))
-        step = max(1, BLOCK // m)
+        values, columns, rows = [residuals, -residuals], [a, b], [codes, codes]
+        for at in range(k):
+            values.append(np.asarray(extra)[:, at])
+            columns.append(np.full(n, m + at, dtype=np.int64))
+            rows.append(codes)
+        where = np.concatenate(rows), np.concatenate(columns)
+        scores = csr_matrix((np.concatenate(values), where), (clusters, m + k))
+        step = max(1, BLOCK // (m + k))
         for start in range(0, clusters, step):
             part = scores[start : start + step].toarray()
             found = dsyrk(1.0, part.T, beta=1.0, c=found, overwrite_c=0)
