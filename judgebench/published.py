@@ -27,7 +27,7 @@ GSM8K_RULE: Rule = ("number", {"pattern": r"A: *\$?(-?[0-9][0-9.,]*)"})
 """The number after the last ``A:``."""
 
 BBH_RULES: dict[str, Rule] = {
-    "cot": ("text", {"pattern": r"(?s:.*)the answer is ([^\n]*?)\.?(?:\n|\Z)", "ignore_case": False}),
+    "cot": ("text", {"pattern": r"\A(?s:.*)the answer is ([^\n]*?)\.?(?:\n|\Z)", "ignore_case": False}),
     "direct": ("text", {"pattern": r"\A\s*([^\n]*)", "ignore_case": False}),
 }
 """Mode → rule: what stands after the last "the answer is", without one full stop; or the first line."""

@@ -213,6 +213,37 @@ def test_texts_between_separators_are_compared_as_sets_with_f1_beside() -> None:
     assert readings["f1"].scores == (pytest.approx(2 / 5),)
 
 
+@pytest.mark.parametrize(
+    ("cue", "reply", "reference", "strict", "flexible"),
+    [
+        ("", "Mysore", "Mysore", 1.0, 1.0),
+        ("", "The answer is Mysore.", "Mysore", 0.0, 1.0),
+        ("", "**Mysore**", "Mysore", 0.0, 1.0),
+        ("", "**Answer:** true", "true", 0.0, 1.0),
+        ("", "Answer: May 1; **first Monday**", "May 1;first Monday", 0.0, 1.0),
+        ("", "I doubt that it is Mysore", "Mysore", 0.0, 0.0),
+        ("(?i)answer is:?", "He did. So the answer is: Lahore.", "Lahore", 1.0, 1.0),
+        ("(?i)answer is:?", "So **the answer is:** Lahore", "Lahore", 0.0, 1.0),
+    ],
+)
+def test_texts_are_read_strictly_as_asked_for_and_flexibly_without_what_marks_them(
+    cue: str, reply: str, reference: str, strict: float, flexible: float
+) -> None:
+    asked = Item(id="7", turns=("x",), reference=(reference,))
+    found = SeveralScorer(cue=cue, headline="strict").score(asked, answer(reply))
+    assert (found["accuracy"].scores, found["accuracy_flexible"].scores) == ((strict,), (flexible,))
+    assert SeveralScorer(cue=cue).score(asked, answer(reply))["accuracy"].scores == (flexible,)
+
+
+@pytest.mark.parametrize(
+    ("reply", "strict"),
+    [("AC", 1.0), ("A、C", 1.0), ("答案是 AC。", 1.0), ("The answer is A, C.", 1.0), ("应选A和C", 0.0), ("A\nC", 0.0)],
+)
+def test_letters_are_read_strictly_where_they_stand_alone_or_end_a_statement(reply: str, strict: float) -> None:
+    asked = Item(id="7", turns=("x",), choices=("a", "b", "c", "d"), reference=("AC",))
+    assert SeveralScorer(letters=True).score(asked, answer(reply))["accuracy_strict"].scores == (strict,)
+
+
 def test_what_follows_the_cue_is_the_answer() -> None:
     asked = Item(id="7", turns=("x",), reference=("producer",))
     scorer = SeveralScorer(cue="(?i)answer is:?")

@@ -389,14 +389,43 @@ def test_zero_shot_questions_are_those_of_the_authors_logs(data_dir: Path, name:
     ("name", "log"),
     [
         ("coin-flip", "coin_flip"), ("last-letter", "last_letters"), ("multi-arith", "multiarith"), ("aqua", "aqua"),
-        ("commonsense-qa", "commonsensqa"),
+        ("aqua-cot", "aqua"), ("commonsense-qa", "commonsensqa"), ("commonsense-qa-cot", "commonsensqa"),
+        ("add-sub", "addsub"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("method", ["zero_shot", "zero_shot_cot"])
-def test_a_suites_strict_rule_gives_the_published_accuracy(data_dir: Path, name: str, log: str, method: str) -> None:
+def test_a_suites_headline_is_the_published_accuracy(data_dir: Path, name: str, log: str, method: str) -> None:
     recording = read_zero_shot_cot_log(data_dir / f"zero_shot_cot/log/{log}_{method}.log.gz")
     scorer = opened(load_suite(name, data_dir))
-    assert rescore(recording, scorer, "accuracy_strict").accuracy == recording.accuracy
+    assert rescore(recording, scorer).accuracy == recording.accuracy
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["aqua", "aqua-cot", "commonsense-qa", "commonsense-qa-cot", "add-sub", "svamp", "multi-arith", "strategy-qa",
+     "coin-flip", "last-letter", "bbh", "bbh-cot", "kola", "kola-multihop"],
+)  # fmt: skip
+def test_the_headline_is_the_authors_rule_and_the_flexible_one_stands_beside(name: str) -> None:
+    suite = check_suite(find_suite_file(name))
+    scorer = plugins.load("scorers", suite.scorer_choice.name)(**suite.scorer_choice.options)
+    item = Item(id="1", turns=("?",), reference=("A",), choices=("1", "2", "3", "4", "5"))
+    found = scorer.score(item, Answer(suite="s", item="1", model="m", turns=("x",), finish=("stop",)))
+    assert {"accuracy", "accuracy_flexible"} <= set(found)
+    assert "accuracy_strict" not in found
+
+
+@pytest.mark.parametrize(("name", "reply", "right"), [
+    ("add-sub", "70.0", (1.0, 0.0)), ("add-sub", "70", (1.0, 1.0)), ("svamp", "$70", (1.0, 1.0)),
+    ("multi-arith", "70.", (1.0, 1.0)),
+])  # fmt: skip
+def test_the_authors_compare_digits_and_the_flexible_rule_numbers(
+    name: str, reply: str, right: tuple[float, float]
+) -> None:
+    suite = check_suite(find_suite_file(name))
+    scorer = plugins.load("scorers", suite.scorer_choice.name)(**suite.scorer_choice.options)
+    item = Item(id="1", turns=("?",), reference=("70",))
+    found = scorer.score(item, Answer(suite="s", item="1", model="m", turns=(reply,), finish=("stop",)))
+    assert (found["accuracy_flexible"].scores[0], found["accuracy"].scores[0]) == right
 
 
 @pytest.mark.parametrize(
@@ -408,8 +437,20 @@ def test_a_suites_strict_rule_gives_the_published_accuracy(data_dir: Path, name:
         ("strategy-qa", "No.", "no", (1.0, 1.0)),
         ("aqua", "The Answer is (C).", "C", (1.0, 0.0)),
         ("aqua", " C. 12", "C", (1.0, 1.0)),
-        ("last-letter", "Therefore, the answer is **yajo**.", "yajo", (1.0, 1.0)),
+        ("last-letter", "Therefore, the answer is **yajo**.", "yajo", (1.0, 0.0)),
+        ("last-letter", ' "ya jo".', "yajo", (1.0, 1.0)),
         ("bbh", "**Yes**", "Yes", (1.0, 0.0)),
+        ("bbh", "B", "(B)", (1.0, 0.0)),
+        ("bbh", "(b)", "(B)", (1.0, 0.0)),
+        ("bbh", "(B) 12/23/2021", "(B)", (1.0, 0.0)),
+        ("bbh", "(A) or (B)", "(A)", (0.0, 0.0)),
+        ("bbh", "true", "True", (1.0, 0.0)),
+        ("bbh", "Yesterday", "Yes", (0.0, 0.0)),
+        ("bbh", "] ])}", "] ] ) }", (1.0, 0.0)),
+        ("bbh", "] )]}", "] ] ) }", (0.0, 0.0)),
+        ("bbh", "50", "-50", (0.0, 0.0)),
+        ("bbh", "bed, cab, dog", "bed cab dog", (1.0, 0.0)),
+        ("bbh", "Let us see.\nSo the answer is: no", "No", (1.0, 0.0)),
         ("coin-flip-generated", "That is odd. The answer is no.", "no", (1.0, 1.0)),
         ("coin-flip-generated", "The answer is: **No**", "no", (1.0, 0.0)),
         ("last-letter-generated", "Joined they are. The answer is aei.", "aei", (1.0, 1.0)),
@@ -417,6 +458,9 @@ def test_a_suites_strict_rule_gives_the_published_accuracy(data_dir: Path, name:
         ("bbh", "Yes\n\nQ: and", "Yes", (1.0, 1.0)),
         ("bbh-cot", "We count.\nSo the answer is: (B)", "(B)", (1.0, 0.0)),
         ("bbh-cot", "So the answer is ] ] >.", "] ] >", (1.0, 1.0)),
+        ("bbh-cot", "So the answer is ] }", "] }", (1.0, 1.0)),
+        ("bbh-cot", "Thus $\\boxed{\\text{(B)}}$.", "(B)", (1.0, 0.0)),
+        ("bbh-cot", "**Answer:** b) 12/23/2021", "(B)", (1.0, 0.0)),
     ],
 )
 def test_a_chats_wording_is_read_by_the_flexible_rule_and_the_authors_stands_beside(

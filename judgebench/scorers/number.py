@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 
 from judgebench.errors import Unreadable
@@ -39,29 +40,36 @@ class NumberScorer:
             reference of 1,200 is never met.
         strict: a regular expression in place of the strict rule, which is the last number right after ``####`` or
             ``answer is``, or boxed.
+        strict_as_text: compare as ``as_text`` does by the strict rule alone.
         headline: ``flexible`` or ``strict``: the rule that ``accuracy`` is by.
     """
 
     name = "number"
     workers = 1
 
-    def __init__(self, pattern: str = "", as_text: bool = False, strict: str = "", headline: str = "flexible") -> None:
+    def __init__(
+        self,
+        pattern: str = "",
+        as_text: bool = False,
+        strict: str = "",
+        strict_as_text: bool = False,
+        headline: str = "flexible",
+    ) -> None:
         self.pattern = compiled(pattern) if pattern else None
         self.strict = compiled(strict) if strict else _STRICT
         self.headline = checked_headline(headline)
-        self.as_text = as_text
+        self.as_text, self.strict_as_text = as_text, as_text or strict_as_text
 
     def score(self, item: Item, answer: Answer) -> dict[str, Reading]:
         """``accuracy`` → 1 where the numbers are equal; ``accuracy_strict`` the same by the strict rule."""
 
-        def right(stated: str) -> bool:
-            return self._same(stated, item.reference[-1])
+        def right(as_text: bool) -> Callable[[str], bool]:
+            return lambda stated: (
+                stated == item.reference[-1].strip() if as_text else same_number(stated, item.reference[-1])
+            )
 
-        strict = Rule(lambda reply: self._number(cleaned(last_match(self.strict, reply))), right)
-        return read_both(item, answer, Rule(self._extract, right), strict, self.headline)
-
-    def _same(self, stated: str, reference: str) -> bool:
-        return stated == reference.strip() if self.as_text else same_number(stated, reference)
+        strict = Rule(lambda reply: self._number(cleaned(last_match(self.strict, reply))), right(self.strict_as_text))
+        return read_both(item, answer, Rule(self._extract, right(self.as_text)), strict, self.headline)
 
     def _extract(self, reply: str) -> str:
         return self._number(cleaned(last_match(self.pattern, reply)) if self.pattern else extract_number(reply))

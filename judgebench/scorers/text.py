@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from judgebench.errors import Unreadable
+from judgebench.errors import Unreadable, UserError
 from judgebench.scorers.extraction import Rule, checked_headline, compiled, last_match, read_both
+from judgebench.scorers.forms import same_form
 from judgebench.types import Answer, Item, Reading
 
 
@@ -23,6 +24,9 @@ class TextScorer:
         remove: regular expression; what it matches is taken out of the answer, not of the reference.
         strict: regular expression whose last match is compared in place of the strict rule, which is the same words
             compared letter by letter, nothing ignored but white space.
+        strict_remove: regular expression; what it matches is taken out of the answer of ``strict``.
+        by_form: the flexible rule compares as a reader would, by the form of the reference
+            (`judgebench.scorers.forms`): ``B`` is then ``(B)``.
         headline: ``flexible`` or ``strict``: the rule that ``accuracy`` is by.
     """
 
@@ -37,6 +41,8 @@ class TextScorer:
         pattern: str = "",
         remove: str = "",
         strict: str = "",
+        strict_remove: str = "",
+        by_form: bool = False,
         headline: str = "flexible",
     ) -> None:
         self.ignore_case, self.ignore_articles, self.ignore_punctuation = (
@@ -47,21 +53,30 @@ class TextScorer:
         self.pattern = compiled(pattern) if pattern else None
         self.remove = compiled(remove) if remove else None
         self.strict = compiled(strict) if strict else None
+        self.strict_remove = compiled(strict_remove) if strict_remove else None
+        self.by_form = by_form
         self.headline = checked_headline(headline)
+        if self.strict_remove is not None and self.strict is None:
+            raise UserError("strict_remove is of no use without strict")
 
     def score(self, item: Item, answer: Answer) -> dict[str, Reading]:
         """``accuracy`` → 1 where the texts agree; ``accuracy_strict`` the same by the strict rule."""
-        pattern = self.strict
-        flexible = Rule(self._extract, lambda stated: self._same(stated, item.reference[-1]))
-        letter_by_letter = Rule(self._extract, lambda stated: stated.split() == item.reference[-1].split())
-        strict = letter_by_letter if pattern is None else Rule(lambda reply: last_match(pattern, reply), flexible.right)
+        reference = item.reference[-1] if item.reference else ""
+
+        def flexibly(stated: str) -> bool:
+            return self._same(stated, reference) or (self.by_form and same_form(stated, reference))
+
+        flexible = Rule(self._extract, flexibly)
+        strict = Rule(self._extract, lambda stated: stated.split() == reference.split())
+        if (pattern := self.strict) is not None:
+            strict = Rule(
+                lambda reply: _without(self.strict_remove, last_match(pattern, reply)),
+                lambda stated: self._same(stated, reference),
+            )
         return read_both(item, answer, flexible, strict, self.headline)
 
     def _extract(self, reply: str) -> str:
-        stated = last_match(self.pattern, reply) if self.pattern else reply.strip()
-        if self.remove is not None and not (stated := self.remove.sub("", stated)):
-            raise Unreadable("nothing is left of the answer")
-        return stated
+        return _without(self.remove, last_match(self.pattern, reply) if self.pattern else reply.strip())
 
     def _same(self, left: str, right: str) -> bool:
         return self.normalised(left) == self.normalised(right)
@@ -80,3 +95,9 @@ class TextScorer:
         if self.ignore_articles:
             text = re.sub(r"\b(?:a|an|the)\b", " ", text, flags=re.IGNORECASE)
         return " ".join(text.split())
+
+
+def _without(remove: re.Pattern[str] | None, stated: str) -> str:
+    if remove is not None and not (stated := remove.sub("", stated)):
+        raise Unreadable("nothing is left of the answer")
+    return stated
