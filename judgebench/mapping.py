@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal, NamedTuple
+
+import msgspec
 
 from judgebench.columns import Column, Columns, Row, Spec, text, texts, value
 from judgebench.errors import UserError
@@ -24,10 +27,16 @@ class Rules(NamedTuple):
     """True where an exact scorer compares with the reference."""
     kept_back: bool = False
     """True where the authors keep the answers: an empty reference is none."""
+    lettered: bool = False
+    """True where a reference becomes the letter of its choice, as the scorer of choices wants it."""
+
+
+Naming = Literal["letters", "texts", "either"]
+"""What a suite's references are: letters, texts of choices, or both by turns."""
 
 
 def bare(row: Row, rules: Rules, joined: dict[str, Any]) -> Item:
-    """The item of a row: its turns are upstream's words, no prompt around them.
+    """The item of a row: its turns are upstream's words, no prompt around them; `settled` does the rest.
 
     A question keeps the number of choices that its own row has.
 
@@ -49,8 +58,6 @@ def bare(row: Row, rules: Rules, joined: dict[str, Any]) -> Item:
     choices = _get(row, columns.choices)
     _check_choices(row, columns.choices, choices)
     reference = _reference(row, rules, choices)
-    if columns.shuffle is not None and choices:
-        choices, reference = _shuffled(row, name, columns.shuffle, choices, reference)
     return Item(
         id=name,
         turns=_turns(row, columns),
@@ -59,6 +66,89 @@ def bare(row: Row, rules: Rules, joined: dict[str, Any]) -> Item:
         category=row.category if columns.category is None else "".join(_get(row, columns.category)),
         meta={key: found for key, spec in columns.meta.items() if (found := value(row, spec)) is not None},
     )
+
+
+def naming(items: Iterable[Item], columns: Columns) -> Naming:
+    """What references are that could be a letter and a text: as the rows tell in which they can be only one.
+
+    Args:
+        items: of `bare`.
+        columns: the suite's; labels, positions and lists of letters are letters.
+    """
+    spec = columns.reference
+    if columns.labels is not None or (isinstance(spec, Column) and (spec.position_of or spec.join is not None)):
+        return "letters"
+    by_letter = by_text = False
+    for item in items:
+        if item.choices and len(item.reference) == 1:
+            wanted = item.reference[0].strip()
+            is_letter, is_text = wanted in letters(len(item.choices)), wanted in _stripped(item.choices)
+            by_letter, by_text = by_letter or (is_letter and not is_text), by_text or (is_text and not is_letter)
+    return "letters" if by_letter and not by_text else "either" if by_letter else "texts"
+
+
+def settled(item: Item, place: str, rules: Rules, kind: Naming) -> Item:
+    """The item with its choices in their order, and its reference as a letter where that is wanted.
+
+    Args:
+        item: of `bare`.
+        place: file and row, for messages.
+        rules: the suite's.
+        kind: what the references of all rows are (`naming`).
+
+    Raises:
+        UserError: the reference may be either of two choices; names file and row.
+    """
+    seed, spec = rules.columns.shuffle, rules.columns.reference
+    several = isinstance(spec, Column) and spec.join is not None
+    if not item.choices or several or len(item.reference) > 1 or (seed is None and not rules.lettered):
+        return item
+    letter = ""
+    if item.reference:
+        try:
+            letter = right_letter(item.reference[0], item.choices, kind)
+        except UserError as error:
+            raise UserError(f"{place}: {error}") from None
+    if seed is not None:
+        order = _order(item, seed)
+        letter = letter and letters(len(order))[order.index(ord(letter) - ord("A"))]
+        item = msgspec.structs.replace(item, choices=tuple(item.choices[at] for at in order))
+    return msgspec.structs.replace(item, reference=(letter,) if letter else item.reference)
+
+
+def right_letter(reference: str, choices: Sequence[str], kind: Naming = "texts") -> str:
+    """The letter of the right choice; what is a text and a letter is the text, where ``kind`` does not tell.
+
+    Args:
+        reference: the letter or the text of a choice.
+        choices: texts of the choices.
+        kind: ``letters`` takes a letter first, ``texts`` a text, ``either`` refuses what could be two choices.
+
+    Raises:
+        UserError: it is none of the choices, or ambiguous.
+
+    >>> right_letter("A", ["O", "A", "B"]), right_letter("A", ["O", "A", "B"], "letters"), right_letter("C", "xyz")
+    ('B', 'A', 'C')
+    """
+    wanted, names = reference.strip(), letters(len(choices))
+    shown = ", ".join([*names, *choices])
+    fits = [letter for letter, each in zip(names, _stripped(choices), strict=True) if each == wanted]
+    if wanted in names and (kind == "letters" or not fits):
+        return wanted
+    if not fits:
+        raise UserError(f"the reference {reference!r} is not among the choices: {shown}")
+    if len(fits) > 1:
+        raise UserError(f"the reference {reference!r} is ambiguous: it is the text of choices {' and '.join(fits)}")
+    if kind == "either" and wanted in names and fits != [wanted]:
+        raise UserError(
+            f"the reference {reference!r} is ambiguous: it is a letter and the text of choice {fits[0]}, and other "
+            "rows have references of both kinds ('labels' in the mapping names the choices as the reference does)"
+        )
+    return fits[0]
+
+
+def _stripped(choices: Sequence[str]) -> list[str]:
+    return [each.strip() for each in choices]
 
 
 def letters(count: int) -> list[str]:
@@ -136,15 +226,7 @@ def _reference(row: Row, rules: Rules, choices: tuple[str, ...]) -> tuple[str, .
     return reference
 
 
-def _shuffled(
-    row: Row, name: str, seed: int, choices: tuple[str, ...], reference: tuple[str, ...]
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The choices in the order of the sha256 of ``SEED/ID/PLACE`` (0-based place), and the reference's new letter."""
-    order = sorted(range(len(choices)), key=lambda place: hashlib.sha256(f"{seed}/{name}/{place}".encode()).hexdigest())
-    if not reference:
-        return tuple(choices[place] for place in order), ()
-    if len(reference[0].strip()) == 1 and reference[0].strip() in letters(len(choices)):
-        right = letters(len(choices)).index(reference[0].strip())
-    else:
-        right = [each.strip() for each in choices].index(reference[0].strip())
-    return tuple(choices[place] for place in order), (letters(len(choices))[order.index(right)],)
+def _order(item: Item, seed: int) -> list[int]:
+    """The places of the choices by the sha256 of ``SEED/ID/PLACE`` (0-based place)."""
+    places = range(len(item.choices))
+    return sorted(places, key=lambda place: hashlib.sha256(f"{seed}/{item.id}/{place}".encode()).hexdigest())

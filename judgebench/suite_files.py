@@ -14,6 +14,7 @@ from judgebench.columns import Column, Columns
 from judgebench.errors import FileError, UserError, did_you_mean
 from judgebench.files import line_of, read_yaml, shipped
 from judgebench.generated import Generate, check_generate
+from judgebench.mapping import Rules, naming, settled
 from judgebench.prompts import holes, unknown_hole
 from judgebench.sources import Source
 from judgebench.types import Item, Sampling
@@ -142,6 +143,11 @@ class SuiteFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         """The scorer with its options; an empty name is judged."""
         return self.scorer if isinstance(self.scorer, ScorerChoice) else ScorerChoice(name=self.scorer)
 
+    @property
+    def lettered(self) -> bool:
+        """True where references are to be letters."""
+        return self.scorer_choice.name == "choice"
+
 
 def list_suites() -> list[str]:
     """Names of the shipped suites."""
@@ -256,6 +262,13 @@ def bare_item(entry: Entry) -> Item:
     )
 
 
+def written_items(suite: SuiteFile) -> list[Item]:
+    """The questions written in a checked suite file, their references letters where the scorer is that of choices."""
+    items, rules = [bare_item(each) for each in suite.items], Rules(Columns(), lettered=suite.lettered)
+    kind = naming(items, rules.columns)
+    return [settled(item, suite.name, rules, kind) for item in items]
+
+
 def letters(choices: Sequence[str]) -> list[str]:
     """A, B, C ... as many as there are choices."""
     return [chr(ord("A") + index) for index in range(len(choices))]
@@ -309,3 +322,11 @@ def _check_entries(suite: SuiteFile, fail: Any) -> None:
         if entry.choices and entry.reference and not among(bare_item(entry).reference[0], entry.choices):
             shown = ", ".join([*letters(entry.choices), *entry.choices])
             raise fail(f"{place}.reference", f"{entry.reference!r} is not among the choices: {shown}")
+    if suite.lettered:
+        items = [bare_item(entry) for entry in suite.items]
+        kind = naming(items, Columns())
+        for number, item in enumerate(items):
+            try:
+                settled(item, "", Rules(Columns(), lettered=True), kind)
+            except UserError as error:
+                raise fail(f"items.{number}.reference", str(error).removeprefix(": ")) from None

@@ -12,7 +12,7 @@ import msgspec
 from judgebench.columns import Row, text, value
 from judgebench.errors import FileError, UserError
 from judgebench.generated import generated, generated_examples
-from judgebench.mapping import Rules, bare
+from judgebench.mapping import Rules, bare, naming, settled
 from judgebench.prompts import fill
 from judgebench.sources import choose, read_rows, roots
 from judgebench.suite_files import (
@@ -23,6 +23,7 @@ from judgebench.suite_files import (
     find_suite_file,
     letters,
     list_suites,
+    written_items,
 )
 from judgebench.types import Item, Message, Record, Sampling
 
@@ -148,7 +149,7 @@ def _rows(
     written = [bare_item(each) for each in (suite.fewshot.items if suite.fewshot else [])]
     if suite.items or suite.generate is not None:
         if suite.generate is None:
-            questions = [bare_item(each) for each in suite.items]
+            questions = written_items(suite)
         else:
             questions = generated(suite.generate)
             written = written or generated_examples(suite.generate, count)
@@ -172,8 +173,10 @@ def _rows(
         notes += extra.notes
         for row in extra.rows:
             joined[text(value(row, source.join_on), row, source.join_on)] = row.value
-    rules = Rules(suite.map, source.join_on, bool(suite.scorer), suite.submission is not None)
+    rules = Rules(suite.map, source.join_on, bool(suite.scorer), suite.submission is not None, suite.lettered)
     items = [bare(row, rules, joined) for row in found.rows]
+    kind = naming(items, suite.map)
+    items = [settled(item, row.place, rules, kind) for item, row in zip(items, found.rows, strict=True)]
     _distinct(items, found.rows)
     shots: dict[str, list[Item]] = {"": _first(written, count, suite.name)} if written else {}
     heads: dict[str, dict[str, str]] = {}
@@ -184,7 +187,8 @@ def _rows(
             raise UserError(f"{suite.name}: no file for its {count} examples: {', '.join(examples.missing)}; or use 0")
         notes += examples.notes
         for row in examples.rows:
-            example = bare(row, rules._replace(kept_back=False), {})
+            shown = rules._replace(kept_back=False, lettered=False)  # an example shows the reference as it is written
+            example = settled(bare(row, shown, {}), row.place, shown, kind)
             by = example.category if suite.fewshot is not None and suite.fewshot.by == "category" else row.category
             shots.setdefault(by, []).append(example)
         if source.fewshot.head:
