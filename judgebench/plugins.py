@@ -50,7 +50,10 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "qlora": "judgebench.importers.qlora:read",
         "prd": "judgebench.importers.prd:read",
         "auto-j": "judgebench.importers.auto_j:read",
+        "arena-hard": "judgebench.importers.arena_hard:read",
         "judgebench-scalerlab": "judgebench.importers.scalerlab:read",
+        "lm-eval": "judgebench.importers.lm_eval:read",
+        "evalplus": "judgebench.importers.evalplus:read",
     },
     "stages": {
         "run": "judgebench.stages.run",

@@ -1,9 +1,9 @@
 """AlpacaEval: ``annotations.json`` and ``model_outputs.json`` (Li et al. 2023; Dubois et al. 2024).
 
 An annotation's ``preference`` runs from 1 (``output_1``, the baseline, is better) to 2 (``output_2``, the model): the
-model's share of the point is preference - 1. 1.5 is a draw, and so is the 0 of older annotators. Null is unscored. The
-order in which the judge saw the two was drawn by lot and is not recorded, so the baseline stands first here, and one
-order was asked.
+model's share of the point is preference - 1. 1.5 is a draw, and so is the 0 of older annotators. Null is unscored.
+The order in which the judge saw the two was drawn by lot and is not recorded, so the baseline stands first here, and
+one order was asked.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """FairEval (Wang et al. 2023): questions and answers as Vicuna's, and a text file with one label a line.
 
-``review_A_B_human.txt``: line i is the label of the i-th question: the name of the better model, or TIE. A label is the
-model whose name it is, by ``--name`` or but for its signs; where one of the two labels is so known, the other is the
-other model of the file's name.
+``review_A_B_human.txt``: line i is the label of the i-th question: the name of the better model, or TIE. A label is
+the model whose name it is, by ``--name`` or but for its signs; where one of the two labels is so known, the other is
+the other model of the file's name.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """LLMBar (Zeng et al. 2023): ``dataset.json`` with gold labels, and ``result.json`` of evaluators in both orders.
 
 A row: input, output_1, output_2, label (1 or 2: the better output). A result adds ``results``, one entry a round; the
-last round's winners count, ``'swap = False'`` with output_1 first and ``'swap = True'`` with output_2 first, both told by
-the original numbers. What is neither '1' nor '2' is unscored. Judge and strategy are the folders of
+last round's winners count, ``'swap = False'`` with output_1 first and ``'swap = True'`` with output_2 first, both
+told by the original numbers. What is neither '1' nor '2' is unscored. Judge and strategy are the folders of
 ``…/SET/evaluators/JUDGE/STRATEGY/result.json``, and SET names the suite.
 """
 

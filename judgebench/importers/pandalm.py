@@ -1,8 +1,9 @@
 """PandaLM's test set and the judges recorded on it (Wang et al. 2023).
 
-``testset-v1.json``: idx, cmp_key (MODEL1_MODEL2), instruction, input, response1, response2, annotator1, annotator2 … (1
-or 2: that response is better, 0: alike). A judge's file: idx and NAME_result, NAME_reason, NAME_reference; the word
-"Tie" is 0, and anything else is unscored, with the word kept. ``--name`` maps models; ``--judge`` renames the judge.
+``testset-v1.json``: idx, cmp_key (MODEL1_MODEL2), instruction, input, response1, response2, annotator1, annotator2 …
+(1 or 2: that response is better, 0: alike). A judge's file: idx and NAME_result, NAME_reason, NAME_reference; the
+word "Tie" is 0, and anything else is unscored, with the word kept. ``--name`` maps models; ``--judge`` renames the
+judge.
 """
 
 from __future__ import annotations

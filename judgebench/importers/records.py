@@ -39,6 +39,8 @@ class Side(Record, frozen=True, kw_only=True):
     """Its words, turn by turn; None where the file does not hold them."""
     id: str = ""
     """Id of the answer in its tool; it decides before the text, and the text before the name."""
+    sample: int | None = None
+    """Which of the model's answers to the question it is, where the file says so; its words are not looked for then."""
     anonymous: bool = False
     """True where ``model`` only says the place (``output-1``): a model of the run with the same words takes it."""
 
@@ -151,9 +153,12 @@ class Gathered:
             raise UserError(f"{place}: question {name!r} has other words here than before")
         return name
 
-    def answer(self, place: str, suite: str, item: str, model: str, turns: Sequence[str], id: str = "") -> None:
+    def answer(
+        self, place: str, suite: str, item: str, model: str, turns: Sequence[str], id: str = "",
+        sample: int | None = None,
+    ) -> None:  # fmt: skip
         """Gathers one answer."""
-        side = Side(model=model, text=tuple(turns), id=id)
+        side = Side(model=model, text=tuple(turns), id=id, sample=sample)
         self.answers.append(Given(place=place, suite=suite, item=item, side=side))
 
     def note(self, text: str) -> None:

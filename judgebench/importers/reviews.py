@@ -102,7 +102,8 @@ def answer(row: Row, suite: str, gathered: Gathered) -> None:
     gathered.aliases[key(plain(row.path))] = model
     for number, words in enumerate(turns):
         id = row.text("answer_id") if "answer_id" in row and not number else ""
-        gathered.answer(row.place, suite, item, model, [_said(each, row) for each in words], id=id)
+        sample = number if len(turns) > 1 else None
+        gathered.answer(row.place, suite, item, model, [_said(each, row) for each in words], id=id, sample=sample)
 
 
 def _said(turn: object, row: Row) -> str:

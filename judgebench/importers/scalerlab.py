@@ -2,7 +2,8 @@
 
 A pair: pair_id, source, question, response_A, response_B, label ('A>B' or 'B>A'). An output adds judge_name and
 ``judgments``: the first with A shown first, the second with B shown first, each with a decision told by place ('A>B':
-the one shown first is better; 'A=B'; null is unscored). A reward model's scores are in its replies, the decision counts.
+the one shown first is better; 'A=B'; null is unscored). A reward model's scores are in its replies, the decision
+counts.
 """
 
 from __future__ import annotations

@@ -196,7 +196,15 @@ class _Joined:
             if side.anonymous and model == side.model and len(others) == 1 and not fresh:
                 (model,) = others
             known = self._samples[target, id, model]
-            if words in known and not fresh:
+            if side.sample is not None:
+                sample = side.sample
+                if self._words.get((target, id, model, sample), words) != words:
+                    raise RunConflict(
+                        f"{place}: answer {sample} of {model} to {id!r} has other words here than in the run; import "
+                        "into another run, or under another --name"
+                    )
+                self._add(target, id, model, sample, side.text)
+            elif words in known and not fresh:
                 sample = known[words]
             else:
                 sample = self._most[target, id, model]
@@ -402,7 +410,7 @@ def _record(
         )
         if not judged.rubric:
             continue
-        asked = entry["rubrics"].setdefault(judged.rubric, {"without_reference": {}})
+        asked = entry["rubrics"].setdefault(judged.rubric, {"without_reference": {}, "orders": "one"})
         asked.update(id=verdict.rubric)
         rubric = manifest["rubrics"].setdefault(
             verdict.rubric,
