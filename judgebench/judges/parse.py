@@ -133,7 +133,7 @@ def read(rubric: Rubric, dimensions: tuple[str, ...], reply: Reply, shown: Seque
         found = Reading(reply=reply.text, kind=kind(rubric), scale=scale(rubric))
         try:
             if rubric.form == "json":
-                scores = _read_object(rubric, name, dimensions, reply)
+                scores = _read_object(rubric, name, dimensions, reply, shown)
             else:
                 scores = _read_one(rubric, name if len(dimensions) > 1 else "", reply, shown)
             error = "" if scores else NOT_APPLICABLE
@@ -169,11 +169,13 @@ def ordinal_letters(rubric: Rubric) -> dict[str, int]:
     return {chr(ord("A") + i): level for i, level in enumerate(sorted(rubric.levels, reverse=True))}
 
 
-def _read_object(rubric: Rubric, name: str, dimensions: tuple[str, ...], reply: Reply) -> tuple[float, ...]:
+def _read_object(
+    rubric: Rubric, name: str, dimensions: tuple[str, ...], reply: Reply, shown: Sequence[str]
+) -> tuple[float, ...]:
     text = strip_thinking(reply.text)
     if not text.strip():
         raise Unreadable("empty reply")
-    read = structured.read(text, dimensions)
+    read = structured.read(without_quotations(text, shown, structured.FLAT), dimensions)
     if name not in read:
         raise Unreadable(f"no verdict on {name}")
     found = read[name]
@@ -190,8 +192,7 @@ def _read_one(rubric: Rubric, dimension: str, reply: Reply, shown: Sequence[str]
     text = strip_thinking(reply.text)
     if not text.strip():
         raise Unreadable("empty reply")
-    if not rubric.pattern:
-        text = without_quotations(text, shown, _look(rubric))
+    text = without_quotations(text, shown, re.compile(rubric.pattern) if rubric.pattern else _look(rubric))
     found, end = _last_pattern(rubric, dimension, text) if rubric.pattern else _last_token(rubric, dimension, text)
     if reply.finish == "length" and rubric.reason_first and text[end:].strip(_MARKUP):
         raise Unreadable("cut off at the token limit")  # what was read may be a quotation on the way to the verdict

@@ -25,7 +25,8 @@ REASONING = "reasoning"
 MOST_OBJECTS = 200
 """Objects looked at, the last ones of a reply."""
 
-_FLAT = re.compile(r"\{[^{}]*\}")
+FLAT = re.compile(r"\{[^{}]*\}")
+"""An object that holds no other."""
 
 
 def keys(dimensions: Sequence[str]) -> tuple[str, ...]:
@@ -96,7 +97,7 @@ def _plain(key: object) -> str:
 
 def _objects(text: str) -> Iterator[dict[Any, Any]]:
     """JSON objects and flat Python dictionaries, the last to begin first."""
-    flat = {match.start(): match[0] for match in deque(_FLAT.finditer(text), maxlen=MOST_OBJECTS)}
+    flat = {match.start(): match[0] for match in deque(FLAT.finditer(text), maxlen=MOST_OBJECTS)}
     decoder = json.JSONDecoder()
     begins = (match.start() for match in deque(re.finditer(r"\{", text), maxlen=MOST_OBJECTS))
     for begin in sorted(itertools.chain(begins, flat), reverse=True):

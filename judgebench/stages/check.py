@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from judgebench import plugins
 from judgebench.errors import FileError, UserError
 from judgebench.files import read_bytes
 
@@ -49,7 +50,13 @@ def check(path: Path) -> str:
     if keys & {"mode", "dimensions", "levels", "pattern"} or ("prompt" in keys and not keys & SUITE):
         from judgebench.rubrics import check_rubric
 
-        check_rubric(path)
+        rubric = check_rubric(path)
+        try:
+            plugins.load("judges", rubric.made_by)("check", rubric)
+        except FileError:
+            raise
+        except UserError as error:
+            raise FileError(path, str(error)) from error
         return "rubric"
     if keys & SUITE:
         from judgebench.suites import check_suite
