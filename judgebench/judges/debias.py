@@ -15,12 +15,13 @@ from typing import Literal, NamedTuple, get_args
 from judgebench.errors import UserError, did_you_mean
 from judgebench.types import Game, Record, Verdict
 
-Policy = Literal["half", "tie", "score", "drop", "majority", "first", "second", "random"]
+Policy = Literal["half", "tie", "score", "drop", "majority", "first", "second", "random", "each"]
 """What to make of two orders.
 
 half: mean of the two (default). tie: a tie unless both name the same winner. score: whose mean score is higher.
 drop: left out unless both agree. majority: the winner by count, a tie breaks for the other order's winner.
 first / second: only the order that shows the first (second) model by name first. random: one order, drawn by seed.
+each: every readable order is a game of its own, so a pair makes two (QLoRA's Elo, Arena-Hard's battles).
 """
 
 SLACK = 1e-9
@@ -121,6 +122,8 @@ def settle(
         raise UserError(f"no swap policy is called {policy!r}: {did_you_mean(policy, get_args(Policy))}")
     if any(points is not None and not 0 <= points <= 1 for points in (first, second)):
         raise UserError(f"points must lie in [0, 1], found {first} and {second}")
+    if policy == "each":
+        raise UserError("swap policy 'each' makes two games of a pair, not one share of the point")
     if policy == "random":
         policy = random.Random(f"{seed}\n{key}").choice(("first", "second"))
     if policy in ("first", "second"):
@@ -205,38 +208,28 @@ def games(
     for group, found in _grouped(verdicts).items():
         suite, item, turn, rubric, judge, dimension, left, right = group
         first, second = _mean(found.first), _mean(found.second)
-        score, reason = _settled(group, found, policy, orders, seed)
-        if score is None:
-            left_out.append(
-                LeftOut(
-                    suite=suite,
-                    item=item,
-                    turn=turn,
-                    rubric=rubric,
-                    judge=judge,
-                    dimension=dimension,
-                    left=left[0],
-                    right=right[0],
-                    reason=reason,
-                )
-            )
-            continue
         agree = first is None or second is None or _winner(first.points) == _winner(second.points)
-        played.append(
-            Game(
-                suite=suite,
-                item=item,
-                turn=turn,
-                rubric=rubric,
-                judge=judge,
-                dimension=dimension,
-                left=left[0],
-                right=right[0],
-                score=score,
-                consistent=agree,
-                category=(categories or {}).get((suite, item), ""),
-            )
+        settled = (
+            [_settled(group, found, policy, orders, seed)]
+            if policy != "each"
+            else [_settled(group, found, order, "both", seed) for order in _asked(found)]
         )
+        for score, reason in settled:
+            if score is None:
+                left_out.append(
+                    LeftOut(
+                        suite=suite, item=item, turn=turn, rubric=rubric, judge=judge, dimension=dimension,
+                        left=left[0], right=right[0], reason=reason,
+                    )
+                )  # fmt: skip
+                continue
+            played.append(
+                Game(
+                    suite=suite, item=item, turn=turn, rubric=rubric, judge=judge, dimension=dimension, left=left[0],
+                    right=right[0], score=score, consistent=agree,
+                    category=(categories or {}).get((suite, item), ""),
+                )
+            )  # fmt: skip
     return played, left_out
 
 
@@ -311,6 +304,16 @@ def _read(verdict: Verdict, order: int) -> _Order:
     if not top > bottom:
         raise UserError(f"item {verdict.item!r}: a scale runs from low to high, found {bottom:g} to {top:g}")
     return _Order(min(1.0, max(0.0, (1 + (left - right) / (top - bottom)) / 2)), left - right)
+
+
+def _asked(found: _Orders) -> list[Literal["first", "second"]]:
+    """The orders in which the pair was shown at all."""
+    orders: list[Literal["first", "second"]] = []
+    if found.asked[0]:
+        orders.append("first")
+    if found.asked[1]:
+        orders.append("second")
+    return orders
 
 
 def _mean(samples: Sequence[_Order]) -> _Order | None:
