@@ -129,7 +129,7 @@ def test_planted_position_and_length_are_found_and_taken_out_of_the_ratings() ->
     assert by["position"].low > 0
     assert by["position"].share == pytest.approx(1 / (1 + math.exp(-by["position"].value)))
     assert by["lists"].value is None
-    assert "never varies" in by["lists"].note
+    assert "never differs" in by["lists"].note
     rows = {row.model: row for row in found.ratings}
     truth = {name: 1000 + 400 / math.log(10) * value for name, value in STRENGTHS.items()}
     for name in STRENGTHS:

@@ -9,7 +9,7 @@ models, people or a judge of another family, and is the excess over it (a differ
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from typing import NamedTuple
 
 from judgebench.errors import UserError
@@ -102,7 +102,12 @@ class Sway(Record, frozen=True, kw_only=True):
 
 
 def sway(
-    shown: Sequence[ShownPair], own: Collection[str] = (), reference: Sequence[ShownPair] = (), *, level: float = 0.95
+    shown: Sequence[ShownPair],
+    own: Collection[str] = (),
+    reference: Sequence[ShownPair] = (),
+    *,
+    people: bool = True,
+    level: float = 0.95,
 ) -> Sway:
     """The effects of position, length, style and self on a judge, and ratings without them.
 
@@ -112,99 +117,103 @@ def sway(
     Args:
         shown: the judge's verdicts.
         own: models of the judge's family.
-        reference: verdicts of people, or of judges of other families, on the same models; for self, and for the value
-            of length and style beside the judge's.
+        reference: verdicts of people, or of judges of other families, on the same models: what self is the excess over.
+        people: whether the reference is people, whose own values of length and style then stand beside the judge's.
         level: coverage.
     """
-    clusters = len({pair.question for pair in shown})
-    kept = [pair for pair in shown if pair.first != pair.second]
-    plain, why = _tried(kept, [], level)
+    judged = _Verdicts.of(shown)
+    clusters = len(judged.questions)
+    plain, why = _tried(judged, [], level)
     if plain is None:
         effects = tuple(Effect(name=name, value=None, note=why) for name in (POSITION, *FEATURES))
-        return Sway(effects=effects, ratings=(), verdicts=len(kept), clusters=clusters, note=why)
-    names, notes, found = _usable(kept, plain, level)
-    theirs = _usable([pair for pair in reference if pair.first != pair.second], None, level)[2] if reference else None
-    joint, self_note = _with_self(kept, own, reference, names, level)
+        return Sway(effects=effects, ratings=(), verdicts=len(judged.pairs), clusters=clusters, note=why)
+    names, notes, found = _usable(judged, level)
+    known = {name for pair in judged.pairs for name in (pair.first, pair.second)}
+    others = _Verdicts.of([pair for pair in reference if {pair.first, pair.second} <= known])
+    theirs = _usable(others, level)[2] if people and others.pairs else None
+    joint, self_note = _with_self(judged, own, others, names, level)
     chosen = joint or found or plain
-    effects = tuple(_effect(name, chosen, kept, notes, theirs) for name in (POSITION, *FEATURES))
+    effects = tuple(_effect(name, chosen, judged, notes, theirs) for name in (POSITION, *FEATURES))
     if own:
-        effects += (_effect(SELF, chosen, kept, {SELF: self_note}, None),)
+        effects += (_effect(SELF, chosen, judged, {SELF: self_note}, None),)
     return Sway(
         effects=effects,
         ratings=_standings(plain, chosen),
-        verdicts=len(kept),
+        verdicts=len(judged.pairs),
         clusters=clusters,
         note="; ".join(dict.fromkeys(part for part in (chosen.note, plain.note) if part)),
     )
 
 
-def _columns(
-    pairs: Sequence[ShownPair], names: Sequence[str], weight: Callable[[int], float]
-) -> dict[str, list[float]]:
-    """Covariate → its values; ``weight`` is 0 where a row has none of this judge's effects."""
-    differences = [style_differences(pair.first_style, pair.second_style) for pair in pairs]
-    return {
-        name: [weight(row) * (1.0 if name == POSITION else each[name]) for row, each in enumerate(differences)]
-        for name in names
-    }
+class _Verdicts(NamedTuple):
+    """Verdicts on two different models, with the values of every covariate."""
+
+    pairs: list[ShownPair]
+    columns: dict[str, list[float]]
+    questions: list[Hashable]
+    """Each once."""
+
+    @classmethod
+    def of(cls, shown: Sequence[ShownPair]) -> _Verdicts:
+        pairs = [pair for pair in shown if pair.first != pair.second]
+        gaps = [style_differences(pair.first_style, pair.second_style) for pair in pairs]
+        columns = {POSITION: [1.0] * len(pairs), **{name: [gap[name] for gap in gaps] for name in FEATURES}}
+        return cls(pairs, columns, list(dict.fromkeys(pair.question for pair in pairs)))
+
+    def fit(self, columns: Mapping[str, Sequence[float]], level: float) -> CovariateFit:
+        games = [(pair.first, pair.second, pair.score) for pair in self.pairs]
+        return fit(games, columns, [pair.question for pair in self.pairs], level=level)
 
 
-def _tried(pairs: Sequence[ShownPair], names: Sequence[str], level: float) -> tuple[CovariateFit | None, str]:
+def _tried(found: _Verdicts, names: Sequence[str], level: float) -> tuple[CovariateFit | None, str]:
     """The fit with these covariates, or why there is none."""
-    questions = len({pair.question for pair in pairs})
+    questions = len(found.questions)
     if names and questions < EACH_EFFECT_NEEDS * (1 + len(names)):
         return None, f"{questions} questions are too few for {len(names)} effects"
-    games = [(pair.first, pair.second, pair.score) for pair in pairs]
     try:
-        columns = _columns(pairs, names, lambda _: 1.0)
-        return fit(games, columns, [pair.question for pair in pairs], level=level), ""
+        return found.fit({name: found.columns[name] for name in names}, level), ""
     except UserError as error:
         return None, str(error)
 
 
-def _usable(
-    pairs: Sequence[ShownPair], plain: CovariateFit | None, level: float
-) -> tuple[list[str], dict[str, str], CovariateFit | None]:
-    """Covariates that can be told apart, why the others cannot, and the fit with the former."""
+def _usable(found: _Verdicts, level: float) -> tuple[list[str], dict[str, str], CovariateFit | None]:
+    """Covariates that can be told apart, why the others cannot, and the fit with the former; None without any."""
+    every = [name for name in (POSITION, *FEATURES) if any(found.columns[name])]
+    made, _ = _tried(found, every, level)
+    if made is not None:
+        return every, {name: "never differs between the answers" for name in FEATURES if name not in every}, made
     names: list[str] = []
     notes: dict[str, str] = {}
-    found = plain
+    best = None
     for name in (POSITION, *FEATURES):
-        made, why = _tried(pairs, [*names, name], level)
+        made, why = (
+            _tried(found, [*names, name], level) if name in every else (None, "never differs between the answers")
+        )
         if made is None:
             notes[name] = why
         else:
             names.append(name)
-            found = made
-    return names, notes, found
+            best = made
+    return names, notes, best
 
 
 def _with_self(
-    pairs: Sequence[ShownPair],
-    own: Collection[str],
-    reference: Sequence[ShownPair],
-    names: Sequence[str],
-    level: float,
+    judged: _Verdicts, own: Collection[str], others: _Verdicts, names: Sequence[str], level: float
 ) -> tuple[CovariateFit | None, str]:
     """The fit of the judge and the reference together, each with its own effects and one θ; or why there is none."""
     if not own:
         return None, ""
-    models = {name for pair in pairs for name in (pair.first, pair.second)}
-    others = [pair for pair in reference if pair.first != pair.second and {pair.first, pair.second} <= models]
-    if not others:
-        return None, (
-            "no people and no judge of another family on these models: a taste for one's own cannot be told from merit"
-        )
-    both, n = [*pairs, *others], len(pairs)
-    columns = _columns(both, names, lambda row: float(row < n))
-    theirs = _columns(both, names, lambda row: float(row >= n))
-    for name, values in theirs.items():
-        columns[f"{name} of the reference"] = values
-    columns[SELF] = [float(row < n) * ((pair.first in own) - (pair.second in own)) for row, pair in enumerate(both)]
-    games = [(pair.first, pair.second, pair.score) for pair in both]
+    if not others.pairs:
+        return None, "no people and no judge of another family on these models: a taste for one's own looks like merit"
+    n, rest = len(judged.pairs), len(others.pairs)
+    columns = {name: [*judged.columns[name], *[0.0] * rest] for name in names}
+    columns.update({f"{name} of the reference": [*[0.0] * n, *others.columns[name]] for name in names})
+    signs = [float((pair.first in own) - (pair.second in own)) for pair in judged.pairs]
+    columns[SELF] = [*signs, *[0.0] * rest]
+    both = _Verdicts([*judged.pairs, *others.pairs], {}, [])
     while True:
         try:
-            return fit(games, columns, [pair.question for pair in both], level=level), ""
+            return both.fit(columns, level), ""
         except UserError as error:
             named = [name for name in columns if repr(name) in str(error) and name.endswith("of the reference")]
             if not named:
@@ -213,16 +222,12 @@ def _with_self(
 
 
 def _effect(
-    name: str,
-    found: CovariateFit,
-    pairs: Sequence[ShownPair],
-    notes: Mapping[str, str],
-    theirs: CovariateFit | None,
+    name: str, found: CovariateFit, judged: _Verdicts, notes: Mapping[str, str], theirs: CovariateFit | None
 ) -> Effect:
     if name not in found.coefficients:
         return Effect(name=name, value=None, note=notes.get(name, "not estimated"))
     value = found.coefficients[name]
-    sizes = _columns(pairs, [name], lambda _: 1.0)[name] if name in FEATURES else [1.0]
+    sizes = judged.columns[name] if name in FEATURES else [1.0]
     typical = math.fsum(map(abs, sizes)) / len(sizes)
     beside = theirs is not None and name in FEATURES and name in theirs.coefficients
     return Effect(
