@@ -206,7 +206,9 @@ def test_a_score_half_written_is_written_again(files: dict[str, str]) -> None:
     assert len(judgebench.load(files["run"]).verdicts) == 8
 
 
-def test_a_model_reads_what_the_rules_could_not_and_is_counted_apart(files: dict[str, str], tmp_path: Path) -> None:
+def test_a_model_reads_what_the_rules_could_not_and_is_counted_apart(
+    files: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     judgebench.run(files["run"], suite=[files["suite"]], model={"m": model})
     before = Path(files["run"], "verdicts", "exact@choice.jsonl").read_bytes()
     script = tmp_path / "reader.py"
@@ -222,13 +224,93 @@ def test_a_model_reads_what_the_rules_could_not_and_is_counted_apart(files: dict
         assert main(["score", files["run"], "--extract-with", f"{name}=scripted/{script}:read", "--quiet"]) == 0
     assert (tmp_path / "asked").read_text() == "xx"  # once by each model, not again
     assert Path(files["run"], "verdicts", "exact@choice.jsonl").read_bytes() == before
-    assert main(["rate", files["run"], "--quiet"]) == 0
-    assert main(["report", files["run"], "--quiet"]) == 0
-    results = judgebench.load(files["run"])
+    results = judgebench.load(files["run"])  # the numbers and the report follow at once
     (row,) = results.summary["accuracy"]
     assert (row["value"], row["unextracted"]) == (0.5, 1)
     (both,) = results.summary["extraction"]
     assert both["fallback"] == [
-        {"by": "other", "asked": 1, "read": 0, "right": 0.0}, {"by": "r", "asked": 1, "read": 1, "right": 1.0},
+        {"by": "other", "asked": 1, "read": 0, "right": 0.0, "unscored": 0},
+        {"by": "r", "asked": 1, "read": 1, "right": 1.0, "unscored": 0},
     ]  # fmt: skip
     assert "r: 1 of 1 read, 1 right" in Path(files["run"], "report.md").read_text()
+    capsys.readouterr()
+    assert main(["report", files["run"], "--extraction"]) == 0
+    shown = capsys.readouterr().out
+    assert "cities 3, m, truncated\n  strict nothing (0), flexible nothing (0), reference 'A', by a model" in shown
+    assert "'other: nothing; r: A'" in shown
+    assert (
+        "1 answers on which the strict and the flexible rule differ, and 1 that neither read and a model was" in shown
+    )
+
+
+def test_the_terminal_shows_what_a_model_read(files: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                              capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip
+    (tmp_path / "answers.py").write_text(
+        "def answer(chat):\n    return 'B' if 'France' in chat[-1]['content'] else 'Hm.'\n"
+        "def read(chat):\n    return '<think>A? no.</think> NONE'\n"
+    )
+    script = tmp_path / "answers.py"
+    monkeypatch.setenv("COLUMNS", "160")
+    command = ["run", files["run"], "--suite", files["suite"], "--model", f"m=scripted/{script}:answer"]
+    assert main([*command, "--extract-with", f"r=scripted/{script}:read"]) == 0
+    assert "r: 0 of 3 read, 0 right" in " ".join(capsys.readouterr().out.split())
+    assert "extract-with: r=scripted" in Path(files["run"], "config.yaml").read_text()
+    with pytest.raises(UserError, match="a baseline cannot copy an answer out"):
+        main([*command, "--extract-with", "baseline/first"])
+
+
+READ_BY_RULE_ONLY = """
+name: coins
+generate: {kind: coin-flip, length: 2, count: 6}
+prompt: "Q: {question}\\nA:"
+scorer: {name: text, options: {strict: "(?m)^The answer is (yes|no)$", pattern: "(?i)answer is:?\\\\s*(yes|no)"}}
+"""
+
+
+def test_what_is_copied_out_bare_is_read_by_a_rule_that_wants_a_statement(tmp_path: Path) -> None:
+    (tmp_path / "coins.yaml").write_text(READ_BY_RULE_ONLY)
+    asked = []
+
+    def reader(chat: list[dict[str, str]]) -> str | Reply:
+        asked.append(chat[-1]["content"])
+        number = len(asked)
+        return ["no", "NONE.", "<think>no", "No final answer is stated.", "Yes."][number - 1]
+
+    def unread(chat: list[dict[str, str]]) -> str:
+        unread.calls += 1  # type: ignore[attr-defined]
+        return "<think>The answer is no" if unread.calls == 1 else "Well, no?"  # type: ignore[attr-defined]
+
+    unread.calls = 0  # type: ignore[attr-defined]
+    from judgebench.backends.scripted import ScriptedBackend
+    from judgebench.runs import Run
+    from judgebench.stages.fallback import fall_back
+    from judgebench.stages.opening import Ready
+
+    judgebench.run(tmp_path / "run", suite=[str(tmp_path / "coins.yaml")], model={"m": unread})
+    ready: Ready = {("judge", "r"): ScriptedBackend.of(reader, name="r")}
+    run = Run(tmp_path / "run")
+    fall_back(run, "r=scripted/r", judgebench.Settings(), ready, quiet=True)
+    assert len(asked) == 5  # reasoning that never ended states nothing
+    found = [each for each in run.verdicts().values() if each.dimension == "accuracy_fallback"]
+    assert [(each.reply, bool(each.scores)) for each in found] == [
+        ("no", True), ("", True), ("<think>no", False), ("", True), ("Yes", True),
+    ]  # fmt: skip
+
+
+def test_the_model_sees_the_question_and_what_was_asked_after_it(tmp_path: Path) -> None:
+    text = 'name: mine\nthen: ["Therefore, the number is"]\nprompt: "Q: {question}"\nscorer: number\n'
+    (tmp_path / "mine.yaml").write_text(text + 'items: [{id: a, question: "How many?", reference: "3"}]\n')
+    asked = []
+
+    def reader(chat: list[dict[str, str]]) -> str:
+        asked.append(chat[-1]["content"])
+        return "3"
+
+    from judgebench.backends.scripted import ScriptedBackend
+    from judgebench.runs import Run
+    from judgebench.stages.fallback import fall_back
+
+    judgebench.run(tmp_path / "run", suite=[str(tmp_path / "mine.yaml")], model={"m": lambda chat: "three"})
+    fall_back(Run(tmp_path / "run"), "r=scripted/r", judgebench.Settings(),
+              {("judge", "r"): ScriptedBackend.of(reader, name="r")}, quiet=True)  # fmt: skip
+    assert "<question>\nHow many?\n\nTherefore, the number is\n</question>" in asked[0]

@@ -1,4 +1,4 @@
-"""The audit of extraction: every answer on which a scorer's strict and flexible rule do not read the same."""
+"""The audit of extraction: every answer that a scorer's two rules do not read the same, or that a model was given."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Disagreement(Record, frozen=True, kw_only=True):
     flexible_score: float
     """Its score by the flexible rule."""
     fallback: str
-    """What a model read of it, where one was asked."""
+    """What each model asked read of it, ``NAME: words``, joined by ``; ``; empty where none was asked."""
     reference: str
     """The right answer."""
     truncated: bool
@@ -50,6 +50,8 @@ def disagreements(
 ) -> list[Disagreement]:
     """The answers whose two readings differ: in what was read, in the score, or in whether anything was read.
 
+    Those that no rule read, and a model was asked about, are among them.
+
     Args:
         items: (suite, id) → item.
         answers: of the run.
@@ -57,11 +59,16 @@ def disagreements(
     """
     given = {answer.key: answer for answer in answers}
     read: dict[tuple[str, str, str, str, int], dict[str, Verdict]] = defaultdict(dict)
+    by_models: dict[tuple[str, str, str, str, int], list[str]] = defaultdict(list)
     for verdict in verdicts:
-        if verdict.judge.startswith("exact@") and verdict.scores:
+        if verdict.judge.startswith("exact@"):
             model, sample = verdict.shown[0]
-            judge = verdict.judge.partition("+")[0]
-            read[verdict.suite, verdict.item, judge, model, sample][verdict.dimension] = verdict
+            judge, _, reader = verdict.judge.partition("+")
+            key = verdict.suite, verdict.item, judge, model, sample
+            if reader:
+                by_models[key].append(f"{reader}: {_words(verdict) or 'nothing'}")
+            elif verdict.scores:
+                read[key][verdict.dimension] = verdict
     rows = []
     for (suite, item, judge, model, sample), found in sorted(read.items()):
         other = "strict" if "accuracy_strict" in found else "flexible"
@@ -70,7 +77,8 @@ def disagreements(
         by = {other: found[f"accuracy_{other}"]}
         by["flexible" if other == "strict" else "strict"] = found["accuracy"]
         strict, flexible = by["strict"], by["flexible"]
-        if (strict.scores, _words(strict)) == (flexible.scores, _words(flexible)):
+        fallback = by_models.get((suite, item, judge, model, sample), [])
+        if (strict.scores, _words(strict)) == (flexible.scores, _words(flexible)) and not fallback:
             continue
         answer = given.get((suite, item, model, sample))
         last = answer.turns[-1] if answer is not None and answer.turns else ""
@@ -79,7 +87,7 @@ def disagreements(
             Disagreement(
                 suite=suite, item=item, model=model, sample=sample, scorer=judge, strict=_words(strict),
                 flexible=_words(flexible), strict_score=strict.scores[0], flexible_score=flexible.scores[0],
-                fallback=found["accuracy_fallback"].reply if "accuracy_fallback" in found else "",
+                fallback="; ".join(sorted(fallback)),
                 reference=reference[-1] if reference else "",
                 truncated=answer is not None and answer.truncated, tail=one_line(last[-TAIL:]),
             )
@@ -101,10 +109,14 @@ def render_text(rows: Iterable[Disagreement]) -> str:
             f"{row.suite} {row.item}, {row.model}" + (f" sample {row.sample}" if row.sample else "") + cut,
             f"  strict {_shown(row.strict)} ({row.strict_score:g}), flexible {_shown(row.flexible)} "
             f"({row.flexible_score:g}), reference {_shown(row.reference)}"
-            + (f", a model read {_shown(row.fallback)}" if row.fallback else ""),
+            + (f", by a model {_shown(row.fallback)}" if row.fallback else ""),
             f"  … {row.tail}",
         ]
-    lines.append(f"{len(rows)} answers on which the strict and the flexible rule differ")
+    alike = sum((row.strict, row.strict_score) == (row.flexible, row.flexible_score) for row in rows)
+    lines.append(
+        f"{len(rows) - alike} answers on which the strict and the flexible rule differ"
+        + (f", and {alike} that neither read and a model was asked about" if alike else "")
+    )
     return "\n".join(lines) + "\n"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from judgebench.report.figures import (
     BAD_ABOVE,
     MISSING,
@@ -95,7 +97,7 @@ def headline_counts(summary: Summary) -> list[Count]:
             Count(label="answered", part=answered, whole=planned, alarm=level(planned - answered, planned)),
             Count(label="answers truncated", part=truncated, whole=planned, alarm=level(truncated, planned)),
         ]
-    exact = summary["accuracy"]
+    exact = _once_each(summary["accuracy"])
     if exact:
         planned = sum(row["planned"] for row in exact)
         unscored = sum(row["unscored"] for row in exact)
@@ -119,6 +121,16 @@ def headline_counts(summary: Summary) -> list[Count]:
         if other > 0:
             counts.append(Count(label="otherwise unscored", part=other, whole=planned, alarm=level(other, planned)))
     return counts
+
+
+def _once_each(rows: Sequence[Row]) -> list[Row]:
+    """One row for each suite, model and scorer: accuracy, or the first dimension; an answer has several of them."""
+    found: dict[tuple[str, str, str], Row] = {}
+    for row in rows:
+        key = row["suite"], row["model"], row["scorer"]
+        if key not in found or row["dimension"] == "accuracy":
+            found[key] = row
+    return list(found.values())
 
 
 def _unreadable(row: Row) -> int:
@@ -252,7 +264,7 @@ def extraction_table(summary: Summary) -> Table:
         Column(title="Among the read, flexible"),
         Column(title="Rules differ", brief="differ"),
         Column(title="Headline", numeric=False),
-        Column(title="Unread, by a model", numeric=False),
+        Column(title="Unread, by a model", numeric=False, brief="unread, by a model"),
     ]
     rows = []
     for row in summary.get("extraction", ()):
@@ -268,6 +280,7 @@ def extraction_table(summary: Summary) -> Table:
         cells += [_alarming(row["differ"], row["rules"]["strict"]["n"]), Cell(text=row["headline"])]
         by_models = [
             f"{each['by']}: {count(each['read'])} of {count(each['asked'])} read, {each['right']:g} right"
+            + (f", {count(each['unscored'])} unscored" if each.get("unscored") else "")
             for each in row.get("fallback", ())
         ]
         cells.append(Cell(text="; ".join(by_models) or MISSING))

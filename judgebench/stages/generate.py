@@ -51,7 +51,9 @@ def main(args: argparse.Namespace) -> int:
     models = flags.parse_models(settings.model, settings.option)
     if not settings.suite or not models:
         raise UserError("generate needs at least one --suite and one --model")
-    flags.check_owners(settings.option, [*models, *flags.parse_models(settings.judge, settings.option)])
+    readers = (settings.extract_with,) if settings.extract_with else ()
+    others = [*flags.parse_models(settings.judge, settings.option), *flags.parse_models(readers, settings.option)]
+    flags.check_owners(settings.option, [*models, *others])
     try_out("model", models, settings, {})
     suites = load_suites(settings, quiet=args.quiet)
     run = Run(path, create=True)

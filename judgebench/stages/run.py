@@ -16,7 +16,7 @@ import yaml
 from judgebench import __version__
 from judgebench.errors import UserError
 from judgebench.runs import Run
-from judgebench.stages import generate, judge, rate, report, score
+from judgebench.stages import fallback, generate, judge, rate, report, score
 from judgebench.stages import settings as flags
 from judgebench.stages.opening import Ready, try_out
 from judgebench.stages.scoring import check_scorers
@@ -80,14 +80,17 @@ def whole(path: Path, settings: Settings, contestants: Sequence[Model], ready: R
         TooManyUnscored: at the end, when a judge or scorer is past ``max_unscored``.
     """
     judges, rubrics = judge.plan(settings)
-    flags.check_owners(settings.option, [*contestants, *judges])
+    readers = [fallback.reader(settings.extract_with, settings)] if settings.extract_with else []
+    flags.check_owners(settings.option, [*contestants, *judges, *readers])
     suites = generate.load_suites(settings, quiet=quiet)
     closed = {suite.name: (suite.scorer, suite.scorer_options) for suite in suites if suite.scorer}
     check_scorers(closed, settings)
     if judges and len(closed) == len(suites):
         raise UserError("--judge has nothing to judge: every suite named is scored exactly")
+    if readers and not closed:
+        raise UserError("--extract-with has nothing to read: no suite named is scored exactly")
     try_out("model", contestants, settings, ready)
-    try_out("judge", judges, settings, ready)
+    try_out("judge", [*judges, *readers], settings, ready)
     run = Run(path, create=True)
     generate.check(run, suites, contestants, settings, ready, quiet=True)
     judge.check(run, judges, rubrics, settings)
@@ -100,6 +103,8 @@ def whole(path: Path, settings: Settings, contestants: Sequence[Model], ready: R
     generate.generate(run, suites, contestants, settings, ready, quiet=quiet)
     if closed:
         score.score(run, settings, quiet=quiet)
+        if readers:
+            fallback.fall_back(run, settings.extract_with, settings, ready, quiet=quiet)
     if judges:
         judge.judge(run, judges, rubrics, settings, ready, scope=scope, quiet=quiet)
     summary = rate.rate(run, settings)

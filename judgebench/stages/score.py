@@ -9,7 +9,7 @@ from typing import Any
 
 from judgebench.runs import Journal, Run
 from judgebench.scorers.choose import ChooseScorer
-from judgebench.stages import choose
+from judgebench.stages import choose, rate, report
 from judgebench.stages import settings as flags
 from judgebench.stages.fallback import fall_back
 from judgebench.stages.progress import Progress, say
@@ -22,16 +22,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds this stage's flags."""
     flags.add_run(parser)
     flags.add_scoring(parser)
-    parser.add_argument(
-        "--extract-with",
-        metavar="[NAME=]BACKEND/ID",
-        help="model that reads what the rules could not; counted apart, never in place of them",
-    )
     flags.add_shared(parser)
 
 
 def main(args: argparse.Namespace) -> int:
-    """Scores every answer to a closed item that has no score yet.
+    """Scores every answer to a closed item that has no score yet; a run that was rated is rated and reported again.
 
     Returns:
         0; exit codes of errors are theirs.
@@ -41,8 +36,11 @@ def main(args: argparse.Namespace) -> int:
     settings = flags.resolve(args, path / "config.yaml")
     check_scorers(scorers_of(run), settings)
     score(run, settings, quiet=args.quiet)
-    if args.extract_with:
-        fall_back(run, args.extract_with, settings, quiet=args.quiet)
+    if settings.extract_with:
+        fall_back(run, settings.extract_with, settings, quiet=args.quiet)
+    if (path / "summary.json").is_file():
+        rate.rate(run, settings)
+        report.report(run, quiet=True)
     return 0
 
 

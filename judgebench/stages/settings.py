@@ -77,6 +77,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Whether programs written by a model may be run, in the sandbox."""
     allow_unsandboxed_code: bool = False
     """Whether they may be run where this machine cannot contain them."""
+    extract_with: str = ""
+    """Model ``[name=]backend/id`` that reads what a scorer's rules could not; empty asks none."""
 
 
 def add_run(parser: argparse.ArgumentParser) -> None:
@@ -135,6 +137,10 @@ def add_judges(parser: argparse.ArgumentParser) -> None:
 
 def add_scoring(parser: argparse.ArgumentParser) -> None:
     """Adds the flags of exact scoring."""
+    parser.add_argument(
+        "--extract-with", metavar="[NAME=]BACKEND/ID",
+        help="model that reads what a scorer's rules could not; counted apart, never in place of them",
+    )  # fmt: skip
     group = parser.add_argument_group("code execution")
     group.add_argument(
         "--allow-code-execution", action="store_const", const=True, help="run programs that models wrote, in a sandbox"

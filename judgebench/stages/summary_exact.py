@@ -93,8 +93,11 @@ def other_rule(dimension: str) -> str:
 def extraction_rows(accuracy: Sequence[Row], verdicts: Sequence[Verdict]) -> list[Row]:
     """What the strict and the flexible rule of each scorer read of each model's answers, beside one another."""
     readings: dict[tuple[str, str, str], dict[tuple[str, int], dict[str, Verdict]]] = {}
+    asked: dict[tuple[str, str, str], list[Verdict]] = defaultdict(list)
     for verdict in verdicts:
-        if verdict.judge.startswith("exact@") and verdict.scores:
+        if other_rule(verdict.dimension) == "fallback":
+            asked[verdict.suite, verdict.judge, verdict.shown[0][0]].append(verdict)
+        elif verdict.judge.startswith("exact@") and verdict.scores:
             (model, sample), *_ = verdict.shown
             group = readings.setdefault((verdict.suite, verdict.judge, model), defaultdict(dict))
             group[verdict.item, sample][verdict.dimension] = verdict
@@ -119,8 +122,7 @@ def extraction_rows(accuracy: Sequence[Row], verdicts: Sequence[Verdict]) -> lis
                     for name in ("strict", "flexible")
                 },
                 "fallback": [
-                    _fallback(by, [each["accuracy_fallback"] for each in group.values() if "accuracy_fallback" in each])
-                    for (of, by, who), group in sorted(readings.items())
+                    _fallback(by, group) for (of, by, who), group in sorted(asked.items())
                     if (of, who) == (suite, model) and by.startswith(f"{scorer}+")
                 ],
             }
@@ -130,9 +132,10 @@ def extraction_rows(accuracy: Sequence[Row], verdicts: Sequence[Verdict]) -> lis
 
 def _fallback(judge: str, verdicts: Sequence[Verdict]) -> Row:
     """What a model read of the answers that the rules could not."""
+    scored = [verdict for verdict in verdicts if verdict.scores]
     return {
-        "by": judge.partition("+")[2], "asked": len(verdicts), "read": sum(not verdict.error for verdict in verdicts),
-        "right": sum(verdict.scores[0] for verdict in verdicts),
+        "by": judge.partition("+")[2], "asked": len(verdicts), "read": sum(not verdict.error for verdict in scored),
+        "right": sum(verdict.scores[0] for verdict in scored), "unscored": len(verdicts) - len(scored),
     }  # fmt: skip
 
 
