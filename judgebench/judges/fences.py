@@ -49,8 +49,8 @@ def without_quotations(reply: str, shown: Sequence[str], token: re.Pattern[str])
     r"""The judge's reply with the verdict-like tokens that it quotes from the answers blanked out, its length kept.
 
     Only what the answers themselves hold can be a quotation: where no answer holds such a token the reply comes back as
-    it is. Else a token that an answer holds too is a quotation where the reply puts it alone into quotation marks, or
-    repeats at least 16 of the 80 characters around it.
+    it is. Else a token that an answer holds too is a quotation where the reply puts it into quotation marks, alone or
+    behind the answer's own words, or repeats at least 16 of the 80 characters around it.
 
     Args:
         reply: the judge's words.
@@ -69,9 +69,8 @@ def without_quotations(reply: str, shown: Sequence[str], token: re.Pattern[str])
         return reply
     for match in _last(token, reply):
         before, after = _around(reply, match)
-        alone = before[-1:] in _MARKS and after[:1] == _MARKS[before[-1:]]
-        if alone or any(
-            _alike(before[::-1], other[::-1]) + _alike(after, following) >= ALIKE
+        if any(
+            _alike(before[::-1], other[::-1]) + _alike(after, following) >= ALIKE or _in_marks(before, after, other)
             for other, following in held.get(_plain(match[0]), ())
         ):
             reply = reply[: match.start()] + " " * len(match[0]) + reply[match.end() :]
@@ -88,6 +87,14 @@ def _plain(token: str) -> str:
 
 def _around(text: str, match: re.Match[str]) -> tuple[str, str]:
     return text[max(0, match.start() - NEAR) : match.start()], text[match.end() : match.end() + NEAR]
+
+
+def _in_marks(before: str, after: str, other: str) -> bool:
+    """Whether a quotation mark opens before the token and closes behind it, with only the answer's words between."""
+    return any(
+        opening in before and after.startswith(closing) and other.endswith(before.rpartition(opening)[2])
+        for opening, closing in _MARKS.items()
+    )
 
 
 def _alike(one: str, other: str) -> int:
