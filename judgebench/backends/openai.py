@@ -24,6 +24,7 @@ from judgebench.backends.chat_completions import Dialect, Fault, one_line, read_
 from judgebench.backends.options import read_options
 from judgebench.backends.pool import Call, in_parallel
 from judgebench.backends.retry import LONGEST_WAIT, retry_after, wait_before
+from judgebench.backends.secret_values import find_secret
 from judgebench.errors import BackendError, UserError
 from judgebench.types import Model, Reply, Request, Sampling
 
@@ -289,6 +290,12 @@ class OpenAIBackend:
         """The key, or an empty text where none is needed."""
         name = self.options.api_key_env
         key = os.environ.get(name, "").strip()
+        found = find_secret({option: each for option, each in self.model.options.items() if option != "api_key_env"})
+        if found:
+            raise UserError(
+                f"model {self.model.name!r}: option {found} looks like a key: options are recorded, so only an "
+                "environment variable may hold one (api_key_env=NAME)"
+            )
         if not key and ("api_key_env" in self.model.options or self.base_url == OFFICIAL):
             raise UserError(f"model {self.model.name!r}: {self.base_url} needs a key: set {name} in the environment")
         if not (key.isascii() and key.isprintable()):

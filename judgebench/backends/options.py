@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from judgebench.backends.secret_values import find_secret
 from judgebench.errors import UserError, did_you_mean
 from judgebench.types import Model
 
@@ -53,5 +54,9 @@ def _convert(model: Model, name: str, value: Any, wanted: Any) -> Any:
             return msgspec.convert(candidate, wanted, strict=False)
         except msgspec.ValidationError as error:
             problem = problem or str(error)
+    if find_secret(value):
+        raise UserError(
+            f"model {model.name!r} ({model.backend}): option {name!r}: {problem}; what it holds looks like a key"
+        )
     found = repr(value) if len(repr(value)) <= 80 else repr(value)[:77] + "..."
     raise UserError(f"model {model.name!r} ({model.backend}): option {name!r}: {problem}; found {found}")
