@@ -18,7 +18,7 @@ from judgebench.types import Backend, Game, Model, Record
 if TYPE_CHECKING:
     import pandas
 
-    from judgebench.stages.compare import Comparison
+    from judgebench.stages.comparisons import Comparison
 
 Contestant = str | Backend | Callable[[list[dict[str, str]]], Any]
 """A ``backend/id`` text, an open backend, or a function from chat to reply."""

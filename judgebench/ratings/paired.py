@@ -68,6 +68,19 @@ def sign_test(above: int, below: int) -> float:
     return 1.0 if total == 0 else min(1.0, 2 * float(special.bdtr(min(above, below), total, 0.5)))
 
 
+def t_test(difference: float, se: float | None, clusters: int) -> float | None:
+    """Two-sided p of Student's t with G - 1 degrees of freedom that a clustered mean is 0; None with one cluster.
+
+    Where no question varies, the exact sign test of the questions, all of which lean one way (1 where they lean
+    neither).
+    """
+    if se is None or clusters < 2:
+        return None
+    if se < FLAT:
+        return sign_test(clusters, 0) if abs(difference) > FLAT else 1.0
+    return 2 * float(special.stdtr(clusters - 1, -abs(difference / se)))
+
+
 def paired_difference(
     a: Sequence[float],
     b: Sequence[float],

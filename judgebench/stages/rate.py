@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,6 +16,7 @@ from judgebench.ratings import dimensions, grades, passk
 from judgebench.ratings.dimensions import with_overall
 from judgebench.report.leaderboard import leaderboard_rows, render_csv
 from judgebench.runs import Run
+from judgebench.stages import calibration
 from judgebench.stages import settings as flags
 from judgebench.stages import summary as summaries
 from judgebench.stages.games import dimensions_of, games_of, standing
@@ -31,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     flags.add_run(parser)
     flags.add_rating(parser)
     parser.add_argument("--seed", type=int, metavar="N", help="seed of the random swap policy")
+    calibration.add_arguments(parser)
     flags.add_config(parser)
 
 
@@ -43,6 +46,7 @@ def main(args: argparse.Namespace) -> int:
     path = flags.run_path(args.run)
     run = Run(path)
     settings = flags.resolve(args, path / "config.yaml")
+    calibrated = calibration.calibrate(run, args.calibrate, declared=args.random_labels) if args.calibrate else []
     summary = rate(run, settings)
     if not args.quiet:
         from rich.console import Console
@@ -50,6 +54,12 @@ def main(args: argparse.Namespace) -> int:
         from judgebench.report.terminal import print_summary
 
         print_summary(summary, Console())
+    if calibrated:
+        run.write(
+            "calibrated.json", msgspec.json.format(msgspec.json.encode(calibration.rows_of(calibrated)), indent=1)
+        )
+        if not args.quiet:
+            sys.stdout.write("".join(line + "\n" for line in calibration.lines(calibrated)))
     refuse_unscored(summary, settings.max_unscored)
     return 0
 
