@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 
-from judgebench.report import judged, overview
+from judgebench.report import judged, overview, sway
 from judgebench.report.cards import badge, items_section
 from judgebench.report.charts import Axis, Point, dot_plot, fitted, shares, spanning
 from judgebench.report.details import Details
@@ -209,6 +209,8 @@ def _group(summary: Summary, group: Group, ident: str, links: dict[str, str]) ->
     title = judged.group_title(summary, group)
     mark = _baseline(group.judge in baselines(summary))
     parts: list[Child] = [element("h3", {"id": ident}, title, " ", mark), _link(group.suite, links)]
+    card = judged.card_line(summary, group)
+    parts += [element("p.muted", card)] if card else []
     boards = [judged.leaderboard(summary, group, dimension) for dimension in group.dimensions]
     parts += [together(element("h4", board.title), _table(board, caption=False)) for board in boards if board.rows]
     parts.append(_plots(summary, group, ident))
@@ -216,6 +218,7 @@ def _group(summary: Summary, group: Group, ident: str, links: dict[str, str]) ->
     if any(heats):
         parts += [element("h4", "Win rates: row over column"), _legend(), element("div.heats", heats)]
     tables = [judged.verdicts_table(summary, group), judged.bias_table(summary, group)]
+    tables += [sway.sway_table(summary, group), sway.debiased_table(summary, group)]
     parts += [_table(table) for table in tables if table.rows]
     pairs = judged.pairs_table(summary, group)
     if pairs.rows:

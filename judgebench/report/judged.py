@@ -92,6 +92,12 @@ def group_title(summary: Summary, group: Group) -> str:
     return " · ".join(part for part in parts if part)
 
 
+def card_line(summary: Summary, group: Group) -> str:
+    """What the judge's card says in one line, or that it has none; empty for people."""
+    rows = matching(summary.get("cards", ()), judge=group.judge, rubric=group.rubric)
+    return str(rows[0]["text"]) if rows else ""
+
+
 def dimension_label(summary: Summary, group: Group, dimension: str) -> str:
     """The dimension's name; an ``overall`` that no judge was asked for says that it is a mean of dimensions."""
     if dimension != "overall" or len(group.dimensions) < 2:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from judgebench.report import judged, overview
+from judgebench.report import judged, overview, sway
 from judgebench.report.figures import count, share
 from judgebench.report.tables import Cell, Summary, Table, distinct, judge_label
 from judgebench.report.visible import one_line
@@ -96,11 +96,14 @@ def _judged(summary: Summary) -> list[str]:
         lines += [judged.ELO_NOTE, ""]
     for group in found:
         lines += [f"### {plain(judged.group_title(summary, group))}", ""]
+        card = judged.card_line(summary, group)
+        lines += [plain(card), ""] if card else []
         for dimension in group.dimensions:
             lines += titled(judged.leaderboard(summary, group, dimension), 4)
         for dimension in group.dimensions:
             lines += titled(judged.matrix_table(summary, group, dimension), 4)
-        for table in (judged.pairs_table, judged.verdicts_table, judged.bias_table):
+        mine = (judged.pairs_table, judged.verdicts_table, judged.bias_table, sway.sway_table, sway.debiased_table)
+        for table in mine:
             lines += titled(table(summary, group), 4)
     return lines
 

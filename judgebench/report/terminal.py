@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from judgebench.report import judged, overview
+from judgebench.report import judged, overview, sway
 from judgebench.report.figures import count, share
 from judgebench.report.judge_card import JudgeCard, card_title, trial_table
 from judgebench.report.tables import Summary, Table
@@ -42,11 +42,15 @@ def print_summary(summary: Summary, console: Console) -> None:
     for group in judged.groups(summary):
         console.print()
         console.print(_text(f"== {judged.group_title(summary, group)}", console, "bold"))
+        card = judged.card_line(summary, group)
+        if card:
+            console.print(_text(card, console, "dim"))
         for dimension in group.dimensions:
             board = judged.leaderboard(summary, group, dimension)
             _print(board, board.title, console)
-        for table in (judged.verdicts_table(summary, group), judged.bias_table(summary, group)):
-            _print(table, table.title, console, remarks=False)
+        for made in (judged.verdicts_table, judged.bias_table, sway.sway_table, sway.debiased_table):
+            table = made(summary, group)
+            _print(table, table.title, console, remarks=made is sway.sway_table)
     _print(overview.usage_table(summary), "Usage", console)
 
 
