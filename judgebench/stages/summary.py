@@ -15,6 +15,7 @@ from judgebench.stages.reasons import Row
 from judgebench.stages.scoring import KEPT_BACK
 from judgebench.stages.summary_exact import accuracy_rows, answer_rows, extraction_rows, other_rule
 from judgebench.stages.summary_judged import bias_rows, differing, judged_rows, pair_rows
+from judgebench.stages.summary_sway import family_lines, sway_rows
 from judgebench.types import Answer, Game, Rating, Usage, Verdict
 
 WARN_UNSCORED = 0.02
@@ -74,11 +75,12 @@ def summarise(
         ],
         "pairs": pair_rows(*games, policy_of(run)),
         "bias": bias_rows(verdicts),
+        "sway": sway_rows(run, verdicts),
         "ratings": [msgspec.to_builtins(rating) for rating in ratings],
         "usage": _usage(answers, verdicts),
         "warnings": [],
     }  # fmt: skip
-    summary["warnings"] = [*_warnings(summary), *_doubts(run, answers, stale)]
+    summary["warnings"] = [*_warnings(summary), *family_lines(run), *_doubts(run, answers, stale)]
     return summary
 
 
