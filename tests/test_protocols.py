@@ -97,6 +97,7 @@ PROTOCOLS: list[tuple[str, list[Reply | str], dict[str, tuple[float, ...]]]] = [
     ("alpaca-eval-2", [tokens(("M", -0.05), ("The", -4.0))], {"overall": (0.0, 1.0)}),
     ("g-eval", [tokens(("4", -0.1), ("5", -2.5), ("\n", -9.0))], {"coherence": (4.083172,)}),
     ("g-eval-sampled", ["4 out of 5"], {"coherence": (4.0,)}),
+    ("g-eval-sampled", ["**Score: 3.5**"], {"coherence": (3.5,)}),
     ("explicit-score", ["Dust is not the cause.\nRating: [[15]]"], {"accuracy": (15.0,)}),
     ("flask", [FLASK], {"factuality": (2.0,), "readability": (5.0,), "logical correctness": ()}),
     (

@@ -128,7 +128,7 @@ def scale_score(top_logprobs: Mapping[str, float], scale: tuple[float, float] = 
 
 
 def sampled_score(replies: Sequence[str], scale: tuple[float, float] | None = None) -> SampledScore:
-    """The mean of the first number of each reply (G-Eval without log-probabilities): what has none is dropped, counted.
+    """The mean of the numbers that replies begin with (G-Eval without log-probabilities); others are dropped, counted.
 
     Args:
         replies: the judge's words, one for each sample.
@@ -136,7 +136,7 @@ def sampled_score(replies: Sequence[str], scale: tuple[float, float] | None = No
     """
     parsed: list[float | None] = []
     for reply in replies:
-        found = re.search(r"(?<![\w.])[-+]?\d+(?:\.\d+)?", reply)
+        found = re.match(r"\s*[-+]?\d+(?:\.\d+)?", reply)
         value = float(found[0]) if found else None
         inside = value is not None and (scale is None or scale[0] <= value <= scale[1])
         parsed.append(value if inside else None)
