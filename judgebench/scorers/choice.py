@@ -167,18 +167,20 @@ def _alone(reply: str, choices: Sequence[str]) -> str:
 def _labelled(reply: str, choices: Sequence[str]) -> str:
     """Letter of the only line that has one as its label, or of the first where it is a paragraph of its own."""
     letters = letters_of(choices)
-    several = rf"(?!\s*(?:(?:or|and)\b|或|和)\s*\(?[{letters}]\b)"
+    several = rf"(?!\s*(?:(?:or|and)\b|或|和)?\s*\(?[{letters}]\b)"
     pattern = re.compile(
-        rf"^[\s>#*-]*{_NAMED}\(?([{letters}{letters.lower()}])(?:(?:[).:*]|\s*[-–—:])+(?:\s+|(?=[^\x00-\x7f])){several}\S"
+        rf"^[\s>#*-]*{_NAMED}\(?([{letters}{letters.lower()}])"
+        rf"(?:(?:[).:*]|\s*[-–—:])+(?:\s+|(?<=[–—-][–—-])|(?=[^\x00-\x7f])){several}\S"
         rf"|[、,]\s*{several}(?=([^\n]*))|(?:选项|项)?\s*(?=([^\n]+)))",
         re.MULTILINE,
     )
     found = []
     for match in pattern.finditer(reply):
-        place = ord(match[1].upper()) - ord("A")
-        # a weaker sign than a full stop or a bracket counts before the choice's own words
         own = match[2] if match[2] is not None else match[3]
-        if own is None or (place < len(choices) and own.strip() and folded(own).startswith(folded(choices[place]))):
+        # a comma or nothing behind the letter is a weaker sign: before the choice's own words, or at the very start
+        texts = [letter for letter, each in zip(letters, choices, strict=False) if own and _begins(own, each)]
+        opens = match[2] is not None and match.start() == 0 and match[1].isupper() and not texts
+        if own is None or match[1].upper() in texts or opens:
             found.append(match)
     if len({match[1].upper() for match in found}) == 1:
         return str(found[0][1].upper())
@@ -186,6 +188,11 @@ def _labelled(reply: str, choices: Sequence[str]) -> str:
     opening = pattern.match(first)
     whole = opening is not None and opening[2] is None and opening[3] is None
     return str(opening[1].upper()) if opening and whole and "\n" not in first and rest else ""
+
+
+def _begins(words: str, text: str) -> bool:
+    """True where the words begin with a text, white space within them aside."""
+    return bool(folded(text)) and folded(words).replace(" ", "").startswith(folded(text).replace(" ", ""))
 
 
 def _marked(reply: str, choices: Sequence[str]) -> str:

@@ -216,7 +216,7 @@ def _forms(letters: str) -> _Forms:
     bare = "".join(each for each in letters if each not in "AI")
     capital = rf"(?:[{bare}]{_END}|[{words}]{_END}{after})" if bare else rf"[{words}]{_END}{after}"
     small = rf"(?:(?<=[(\[*\"'`{{>]){lower}(?=[)\]*\"'`}}<])|{lower}(?=[).](?:\s|$)|\s*$))"
-    finish = rf"{CLOSING}\s*(?:[.!,;:)。，；]|$|\n|(?:because|since|as|which|for|due)\b|选项|项)"
+    finish = rf"{CLOSING}\s*(?:[.!,;:)。，；–—]|--|-\s|$|\n|(?:because|since|as|which|for|due)\b|选项|项)"
     right = (
         r"(?:the\s+)?(?:most\s+)?(?:(?:correct|right|best|accurate)"
         r"(?:\s+(?:answer|choice|option|one|response|match|fit))?|(?:answer|correct\s+letter))\b"
