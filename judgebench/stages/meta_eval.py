@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, get_args
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, get_args
 
 import msgspec
 
@@ -15,8 +14,8 @@ from judgebench.errors import UserError, did_you_mean
 from judgebench.judges.debias import Policy
 from judgebench.ratings.resampling import DRAWS, Resample
 from judgebench.report.judge_card import JudgeCard, Trial
-from judgebench.report.judge_card_markdown import render_markdown
 from judgebench.runs import Run
+from judgebench.stages.cards import card_key, model_of, write_cards
 from judgebench.stages.games import standing
 from judgebench.stages.settings import run_path
 from judgebench.stages.trial_pairs import Bench, pair_trial
@@ -35,9 +34,6 @@ from judgebench.stages.trial_units import (
     truth_of,
 )
 from judgebench.types import Verdict
-
-CARDS = "judge-card.json"
-"""The file of a run's judge cards."""
 
 
 class Rater(NamedTuple):
@@ -142,8 +138,7 @@ def meta_evaluate(
     for rater in chosen:
         trials = _trials(run, rater, raters, truth_name, bench._replace(own=_own(run, rater.judge)))
         if trials:
-            model = run.manifest["judges"].get(rater.judge, {})
-            known = {name: model[name] for name in ("backend", "id", "options") if name in model}
+            known = model_of(run, rater.judge)
             cards.append(
                 JudgeCard(
                     judge=rater.judge, rubric=rater.rubric, key=card_key(rater.judge, rater.rubric, known), model=known,
@@ -153,44 +148,6 @@ def meta_evaluate(
     if not cards:
         raise UserError(_nothing(chosen, raters, truth_name))
     return cards
-
-
-def card_key(judge: str, rubric: str, model: Mapping[str, Any]) -> str:
-    """A short hash of the rubric, its prompt included, and of the judge model: what a card holds for."""
-    who = model or {"name": judge}
-    return hashlib.sha256(msgspec.json.encode([rubric, who], order="deterministic")).hexdigest()[:12]
-
-
-def write_cards(run: Run, cards: Sequence[JudgeCard]) -> None:
-    """judge-card.json and judge-card.md with these cards; what it held of others stays."""
-    kept: dict[tuple[str, str], JudgeCard] = {(card.judge, card.rubric): card for card in read_cards(run)}
-    for card in cards:
-        old = kept.get((card.judge, card.rubric))
-        if old is not None and (old.key, old.policy) == (card.key, card.policy):
-            redone = {(trial.suite, trial.dimension, trial.kind, trial.against) for trial in card.trials}
-            others = [
-                trial for trial in old.trials if (trial.suite, trial.dimension, trial.kind, trial.against) not in redone
-            ]
-            card = msgspec.structs.replace(card, trials=(*card.trials, *others))
-        kept[card.judge, card.rubric] = card
-    found = [kept[place] for place in sorted(kept)]
-    run.write(CARDS, msgspec.json.format(msgspec.json.encode(found), indent=1))
-    run.write("judge-card.md", render_markdown(found))
-
-
-def read_cards(run: Run) -> list[JudgeCard]:
-    """The run's judge cards; none where nothing was meta-evaluated.
-
-    Raises:
-        UserError: the file is damaged.
-    """
-    path = run.path / CARDS
-    if not path.is_file():
-        return []
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=list[JudgeCard])
-    except msgspec.MsgspecError as error:
-        raise UserError(f"{path} is damaged: {error}; 'judgebench meta-eval {run.path}' writes it anew") from error
 
 
 def _known(run: Run, verdicts: Sequence[Verdict], suites: Sequence[str], dimensions: Sequence[str]) -> None:

@@ -20,6 +20,7 @@ from judgebench.report.submission import submission
 from judgebench.report.terminal import print_summary
 from judgebench.runs import Run
 from judgebench.stages import settings as flags
+from judgebench.stages.cards import card_rows
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -125,6 +126,7 @@ def report(run: Run, *, quiet: bool = False) -> None:
         quiet: print nothing.
     """
     summary = read_summary(run)
+    summary["cards"] = card_rows(run, summary["verdicts"])
     items = [(suite, item) for suite in run.manifest["suites"] for item in run.items(suite).values()]
     details = gather(items, run.answers().values(), run.verdicts().values())
     run.write("report.html", render_html(summary, details))

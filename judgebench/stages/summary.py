@@ -10,11 +10,12 @@ import msgspec
 from judgebench import __version__
 from judgebench.judges.debias import LeftOut
 from judgebench.runs import Run
+from judgebench.stages.cards import card_rows
 from judgebench.stages.games import policy_of
 from judgebench.stages.reasons import Row
 from judgebench.stages.scoring import KEPT_BACK
 from judgebench.stages.summary_exact import accuracy_rows, answer_rows, extraction_rows, other_rule
-from judgebench.stages.summary_judged import bias_rows, differing, judged_rows, pair_rows
+from judgebench.stages.summary_judged import bias_rows, differing, judged_rows, pair_rows, sum_rows
 from judgebench.stages.summary_sway import family_lines, sway_rows
 from judgebench.types import Answer, Game, Rating, Usage, Verdict
 
@@ -74,8 +75,10 @@ def summarise(
             if rating.method == "grade"
         ],
         "pairs": pair_rows(*games, policy_of(run)),
+        "score_sums": sum_rows(verdicts),
         "bias": bias_rows(verdicts),
         "sway": sway_rows(run, verdicts),
+        "cards": card_rows(run, judged),
         "ratings": [msgspec.to_builtins(rating) for rating in ratings],
         "usage": _usage(answers, verdicts),
         "warnings": [],
@@ -153,7 +156,8 @@ def _doubts(run: Run, answers: Sequence[Answer], stale: int) -> list[str]:
     for name, judge in run.manifest["judges"].items():
         for rubric, record in judge["rubrics"].items():
             if record["orders"] == "one" and run.manifest["rubrics"][record["id"]]["mode"] == "pairwise":
-                lines.append(f"{name} by {rubric}: each pair was shown in one order, drawn by lot; position bias "
+                how = "as its files record it" if judge.get("backend") == "imported" else "drawn by lot"
+                lines.append(f"{name} by {rubric}: each pair was shown in one order, {how}; position bias "
                              "is not measured and adds to the noise")  # fmt: skip
             for suite, count in record.get("without_reference", {}).items():
                 lines.append(
