@@ -28,6 +28,8 @@ class Options(Record, frozen=True, kw_only=True):
     """What earlier imports of the run learned: the stem of a file's name → the model whose answers it holds."""
     answers: Mapping[str, str] = {}
     """The same of answer ids: id → model."""
+    learned: Mapping[str, Sequence[str]] = {}
+    """And of ids that no file of answers has: id → models that stood beside a known one; equal words share an id."""
 
 
 class Side(Record, frozen=True, kw_only=True):
@@ -119,6 +121,7 @@ class Gathered:
         pairs: key → pair.
         verdicts: judgements, in order.
         aliases: stem of a file's name → the model whose answers it holds.
+        learned: id of an answer that no file of answers has → whose it is.
         scorers: suite → name of the tool whose exact scores its verdicts are.
         notes: what a user should know.
     """
@@ -129,6 +132,7 @@ class Gathered:
         self.pairs: dict[str, Pair] = {}
         self.verdicts: list[Judged] = []
         self.aliases: dict[str, str] = {}
+        self.learned: dict[str, set[str]] = {}
         self.scorers: dict[str, str] = {}
         self.notes: list[str] = []
 

@@ -131,7 +131,10 @@ def review(
     """Gathers the reviews of files."""
     known = {**options.aliases, **gathered.aliases}
     names = names_of(files, known)
-    owners = _owners(files, names, known, {**options.answers, **_ids(gathered)})
+    owners = _Owners(files, names, known, {**options.answers, **_ids(gathered)})
+    for id, models in options.learned.items():
+        owners.learned.setdefault(id, set()).update(models)
+    gathered.learned = owners.learned
     for path, rows in files.items():
         first, second, by = names[path]
         judge = by if by == "human" else options.judge or by or _reviewer(rows, reviewers)
@@ -143,7 +146,7 @@ def review(
             else:
                 item = gathered.item(suite, (), id=row.text("question_id"), place=row.place)
             if "answer1_id" in row:
-                shown = tuple(_side(row, column, owners) for column in ("answer1_id", "answer2_id"))
+                shown: tuple[Side, ...] = owners.of(row, names[path])
             elif first and second:
                 shown = tuple(Side(model=known.get(key(each), each)) for each in (first, second))
             else:
@@ -207,30 +210,58 @@ def _ids(gathered: Gathered) -> dict[str, str]:
     return {each.side.id: each.side.model for each in gathered.answers if each.side.id}
 
 
-def _owners(
-    files: dict[Path, list[Row]], names: Names, known: dict[str, str], owners: dict[str, str]
-) -> dict[str, str]:
-    """Answer id → model: of the files of answers, else the one that stands beside a known id in a file's name."""
-    found = dict(owners)
-    rows = [(row, names[path]) for path, every in files.items() for row in every if "answer1_id" in row]
-    while True:
-        before = len(found)
-        for row, (first, second, _) in rows:
-            ids = row.text("answer1_id"), row.text("answer2_id")
-            models = [known.get(key(each), each) for each in (first, second)]
-            if first and second and models[0] != models[1]:
-                for this, other in (ids, ids[::-1]):
-                    if this in found and other not in found and found[this] in models:
-                        found[other] = models[1 - models.index(found[this])]
-        if len(found) == before:
-            return found
+class _Owners:
+    """Whose answers ids name: of the files of answers, else the one that stands beside a known id in a file's name."""
+
+    def __init__(self, files: dict[Path, list[Row]], names: Names, known: dict[str, str], ids: dict[str, str]) -> None:
+        self._known, self._ids = known, ids
+        self.learned: dict[str, set[str]] = {}
+        for path, rows in files.items():
+            for row in rows:
+                if "answer1_id" in row and all(names[path][:2]):
+                    found = self._beside(row, self._models(names[path]), ids)
+                    for id, model in zip(_ids_of(row), found, strict=True) if found else ():
+                        self.learned.setdefault(id, set()).add(model)
+
+    def of(self, row: Row, names: tuple[str, str, str]) -> tuple[Side, Side]:
+        """The two answers of a review, as its ids say.
+
+        Raises:
+            UserError: no file tells whose one of them is.
+        """
+        first, second = _ids_of(row)
+        if first in self._ids and second in self._ids:
+            return Side(model=self._ids[first], id=first), Side(model=self._ids[second], id=second)
+        models = self._models(names)
+        found = self._beside(row, models, self._ids)
+        if not found:
+            only = {
+                id: each.pop() for id in (first, second) if len(each := self.learned.get(id, set()) & {*models}) == 1
+            }
+            found = self._beside(row, models, only)
+        if not found:
+            missing = next(id for id in (first, second) if id not in self._ids)
+            raise row.fail(f"no file tells whose answer {missing!r} is; import the file of answers as well")
+        return Side(model=found[0], id=first), Side(model=found[1], id=second)
+
+    def _models(self, names: tuple[str, str, str]) -> list[str]:
+        return [self._known.get(key(each), each) for each in names[:2] if each]
+
+    @staticmethod
+    def _beside(row: Row, models: Sequence[str], ids: dict[str, str]) -> tuple[str, str] | None:
+        """(first, second) of a file's two models, where either id is known to be one of them; None where neither is."""
+        if len(models) < 2 or models[0] == models[1]:
+            return None
+        first, second = (ids.get(id, "") for id in _ids_of(row))
+        if first in models:
+            return first, models[1 - models.index(first)]
+        if second in models:
+            return models[1 - models.index(second)], second
+        return None
 
 
-def _side(row: Row, column: str, owners: dict[str, str]) -> Side:
-    id = row.text(column)
-    if id not in owners:
-        raise row.fail(f"no file tells whose answer {column} {id!r} is; import the file of answers as well")
-    return Side(model=owners[id], id=id)
+def _ids_of(row: Row) -> tuple[str, str]:
+    return row.text("answer1_id"), row.text("answer2_id")
 
 
 def _reviewer(rows: Sequence[Row], reviewers: dict[int, str]) -> str:

@@ -32,6 +32,8 @@ class Keys(Record, frozen=True, kw_only=True):
     """Key of a pair → (suite, item, first, second)."""
     aliases: dict[str, str] = msgspec.field(default_factory=dict)
     """Stem of a file's name → model."""
+    learned: dict[str, list[str]] = msgspec.field(default_factory=dict)
+    """Id of an answer that no file of answers has → the models whose it is."""
 
 
 class Imported(Record, frozen=True, kw_only=True):
@@ -110,6 +112,9 @@ class _Joined:
         held = read_keys(run)
         self._ids, self._pairs, self._aliases = dict(held.answers), dict(held.pairs), dict(held.aliases)
         self._aliases.update({stem: self._name(model) for stem, model in gathered.aliases.items()})
+        self._learned = {id: set(models) for id, models in held.learned.items()}
+        for id, models in gathered.learned.items():
+            self._learned.setdefault(id, set()).update(map(self._name, models))
         self._samples: dict[tuple[str, str, str], dict[str, int]] = defaultdict(dict)
         self._texts: dict[tuple[str, str, str], dict[str, None]] = defaultdict(dict)
         self._words: dict[tuple[str, str, str, int], str] = {}
@@ -124,7 +129,10 @@ class _Joined:
 
     def keys(self) -> Keys:
         """What later imports join by, this one included."""
-        return Keys(answers=self._ids, pairs=self._pairs, aliases=self._aliases)
+        return Keys(
+            answers=self._ids, pairs=self._pairs, aliases=self._aliases,
+            learned={id: sorted(models) for id, models in sorted(self._learned.items())},
+        )  # fmt: skip
 
     # Questions ---------------------------------------------------------------------------------------------------
 
@@ -181,7 +189,7 @@ class _Joined:
         Raises:
             UserError: the file does not tell which answer it is.
         """
-        if side.id in self._ids:
+        if side.id in self._ids and self._name(side.model) in ("", self._ids[side.id][2]):
             *_, model, sample = self._ids[side.id]
             if side.text is not None:
                 self._add(*self.place_of(suite, item), model, sample, side.text)
@@ -209,8 +217,8 @@ class _Joined:
             else:
                 sample = self._most[target, id, model]
                 self._add(target, id, model, sample, side.text)
-        if side.id:
-            self._ids[side.id] = (target, id, model, sample)
+        if side.id and side.text is not None:  # some tools give answers of the same words one id, whoever wrote them
+            self._ids.setdefault(side.id, (target, id, model, sample))
         return model, sample
 
     def pair(self, key: str) -> tuple[str, str, Shown, Shown]:

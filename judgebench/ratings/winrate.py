@@ -94,6 +94,8 @@ class PairResult(Record, frozen=True, kw_only=True):
     """Lower end of the question-clustered 95 % interval."""
     high: float | None
     """Upper end."""
+    se: float | None
+    """Question-clustered standard error of the win rate; sd (ddof 1) / sqrt n where each question has one game."""
     consistent: float
     """Share of the games in which both orders named the same winner."""
     note: str = ""
@@ -221,6 +223,7 @@ def pair_table(games: Sequence[Game]) -> list[PairResult]:
                 win_rate=math.fsum(scores) / len(scores),
                 low=estimate.low,
                 high=estimate.high,
+                se=estimate.se,
                 consistent=sum(game.consistent for game, _ in pairs) / len(pairs),
                 note=estimate.note,
             )

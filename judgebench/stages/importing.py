@@ -75,6 +75,7 @@ def import_files(
     options = Options(
         names=names or {}, suite=suite, judge=judge, baseline=baseline,
         aliases=held.aliases if held else {}, answers={id: key[2] for id, key in held.answers.items()} if held else {},
+        learned=held.learned if held else {},
     )  # fmt: skip
     gathered = read(files, options)
     return write(Run(path, create=True), format, files, gathered, options)

@@ -9,6 +9,7 @@ import msgspec
 
 from judgebench.judges.debias import LeftOut, position_by
 from judgebench.ratings.dimensions import OVERALL
+from judgebench.ratings.score_sums import score_sums
 from judgebench.ratings.winrate import pair_table
 from judgebench.runs import Run
 from judgebench.stages.reasons import Row, reason
@@ -100,7 +101,7 @@ def pair_rows(games: Sequence[Game], left_out: Sequence[LeftOut], policy: str) -
         {
             "suite": p.suite, "judge": p.judge, "rubric": p.rubric, "dimension": p.dimension, "left": p.left,
             "right": p.right, "wins": p.wins, "ties": p.ties, "losses": p.losses, "win_rate": p.win_rate,
-            "low": p.low, "high": p.high, "n": p.games, "clusters": p.clusters, "consistent": p.consistent,
+            "low": p.low, "high": p.high, "se": p.se, "n": p.games, "clusters": p.clusters, "consistent": p.consistent,
             "left_out": out[p.suite, p.judge, p.rubric, p.dimension, p.left, p.right],
             "policy": policy, "note": p.note,
         }
@@ -111,6 +112,11 @@ def pair_rows(games: Sequence[Game], left_out: Sequence[LeftOut], policy: str) -
         if row["dimension"] == OVERALL and place in several:
             row["left_out"] = len(met[*place, row["left"], row["right"]]) - row["n"]
     return rows
+
+
+def sum_rows(verdicts: Sequence[Verdict]) -> list[Row]:
+    """A row of sums of grades for each pair of models that a judge graded side by side, by order and in both."""
+    return [msgspec.to_builtins(each) for each in score_sums(verdicts)]
 
 
 def bias_rows(verdicts: Sequence[Verdict]) -> list[Row]:

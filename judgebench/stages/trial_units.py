@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from judgebench.judges.debias import Policy, points_of, settle
@@ -49,6 +50,8 @@ class Pairs(NamedTuple):
     """Whether the rater was shown pairs in both orders; one order then is half a verdict."""
     shown_first: dict[PairUnit, Who]
     """Unit → the answer shown first, in the first verdict recorded."""
+    margins: Mapping[PairUnit, tuple[float, float]] = MappingProxyType({})
+    """Unit graded in both orders → by how much its left answer is ahead on the raw scale, in either order."""
 
 
 Grades = dict[GradeUnit, list[float | None]]
@@ -64,6 +67,7 @@ def pairs_of(verdicts: Iterable[Verdict]) -> Pairs:
     """The pairwise readings of one rater's verdicts, by unit."""
     read: dict[PairUnit, Orders] = {}
     shown_first: dict[PairUnit, Who] = {}
+    gaps: dict[PairUnit, tuple[list[float], list[float]]] = {}
     for verdict in verdicts:
         if len(verdict.shown) != 2 or verdict.shown[0] == verdict.shown[1]:
             continue
@@ -72,7 +76,14 @@ def pairs_of(verdicts: Iterable[Verdict]) -> Pairs:
         orders = read.setdefault(unit, Orders({}, {}))
         orders[0 if verdict.shown[0] == left else 1][verdict.sample] = points_of(verdict)
         shown_first.setdefault(unit, verdict.shown[0])
-    return Pairs(read, any(orders.first and orders.second for orders in read.values()), shown_first)
+        if verdict.kind == "grade" and len(verdict.scores) == 2:
+            turned = verdict.shown[0] != left
+            gap = verdict.scores[turned] - verdict.scores[not turned]
+            gaps.setdefault(unit, ([], []))[turned].append(gap)
+    margins = {
+        unit: (math.fsum(one) / len(one), math.fsum(two) / len(two)) for unit, (one, two) in gaps.items() if one and two
+    }
+    return Pairs(read, any(orders.first and orders.second for orders in read.values()), shown_first, margins)
 
 
 def grades_of(verdicts: Iterable[Verdict]) -> Grades:
@@ -112,6 +123,9 @@ def settled(pairs: Pairs, unit: PairUnit, policy: Policy, seed: int = 0) -> tupl
         return points, "" if points is not None else "unscored"
     if first is None and second is None:
         return None, "unscored"
+    if policy == "score" and unit in pairs.margins:
+        margin = math.fsum(pairs.margins[unit])
+        return (0.5 if abs(margin) <= SLACK else float(margin > 0)), ""
     share = settle(first, second, policy, seed=seed, key=repr(unit))
     if share is not None:
         return share, ""
