@@ -46,6 +46,9 @@ def test_every_field_the_page_lists_is_a_field_of_its_record():
             ("ratings.ties", "TieFit"),
             ("ratings.ties", "TieComparison"),
             ("ratings.ranks", "Rank"),
+            ("ratings.hierarchy", "DimensionFit"),
+            ("ratings.hierarchy", "Contrast"),
+            ("ratings.hierarchy", "Correlation"),
             ("ratings.grades", "GradedPairs"),
         ]
     }

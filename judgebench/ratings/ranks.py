@@ -58,8 +58,8 @@ def rank_intervals(
 def fit_ranks(found: Fit, level: float = 0.95) -> dict[str, Rank] | None:
     """Model → places that hold for all models at once, from the tests of every two models' difference.
 
-    G - 1 degrees of freedom at level 1 - (1 - level) / pairs. Sharper than intervals that must not overlap, as the
-    G - 1 degrees of freedom at level 1 - (1 - level) / pairs. Sharper than intervals that must not overlap, as the
+    A model lies above another for certain where their difference, over its clustered error, passes Student's quantile
+    of G - 1 degrees of freedom at level 1 - (1 - level) / pairs. Sharper than intervals that must not overlap, as the
     error of a difference is less than the two errors together. None where the fit has no errors.
     """
     if found.se is None:
