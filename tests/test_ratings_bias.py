@@ -13,17 +13,21 @@ import pytest
 from simulated_judge import SimulatedJudge, style
 
 from judgebench.errors import UserError
+from judgebench.judges.debias import position_of
 from judgebench.ratings.bias import (
     difference_of_shares,
     equal_opportunity,
+    length_effect,
+    position_shares,
     repetition_stability,
-    self_preference,
     verbosity,
 )
 from judgebench.ratings.intervals import clustered_error
+from judgebench.ratings.self_preference import self_preference
 from judgebench.ratings.style import style_counts, style_differences
 from judgebench.ratings.sway import SELF, ShownPair, sway
 
+TWELVE = ["AA", "AB", "BB", "TA", "AT", "TT", "BA", "AA", "BB", "AB", "Ax", "TB"]
 STRENGTHS = {"a": 0.5, "b": 0.0, "c": -0.5}
 LENGTHS = {"a": 400.0, "b": 900.0, "c": 1400.0}
 
@@ -77,6 +81,33 @@ def test_unscored_ties_and_lengths_alike_are_counted_and_in_no_mean() -> None:
     assert found.prefers_longer.n == 1
     assert (found.alike, found.ties, found.unscored) == (1, 1, 1)
     assert verbosity([], []).prefers_longer.value is None
+
+
+def test_the_intervals_of_position_are_about_the_counted_shares() -> None:
+    coded = {"A": 1.0, "T": 0.5, "B": 0.0, "x": None}
+    twelve = [(coded[one], coded[two]) for one, two in TWELVE]
+    counted, found = position_of(twelve), position_shares(twelve)
+    assert (found.pairs, found.left_out) == (counted.pairs, counted.left_out) == (11, 1)
+    for name in ("first_rate", "consistency", "conflict_rate", "flip_rate"):
+        estimate = getattr(found, name)
+        assert estimate.value == pytest.approx(getattr(counted, name)), name
+        assert 0 <= estimate.low < estimate.value < estimate.high <= 1, name
+    one_question = position_shares(twelve, ["q"] * 12)
+    assert one_question.consistency.low is None
+
+
+def test_the_effect_of_length_is_found_beside_a_taste_for_the_first_place_and_stands_beside_the_peoples() -> None:
+    random = np.random.default_rng(2)
+    lengths = [(int(a), int(b)) for a, b in random.integers(100, 900, (1500, 2))]
+    gaps = np.array([(a - b) / (a + b) for a, b in lengths])
+    judge = (random.random(1500) < 1 / (1 + np.exp(-0.7 - 2 * gaps))).astype(float).tolist()
+    people = (random.random(1500) < 1 / (1 + np.exp(-0.5 * gaps))).astype(float).tolist()
+    found = verbosity(lengths, judge, people, [i // 3 for i in range(1500)])
+    assert found.coefficient.low < 2 < found.coefficient.high
+    assert found.people_coefficient is not None
+    assert found.people_coefficient.low < 0.5 < found.people_coefficient.high
+    assert length_effect(lengths, judge) == length_effect([*lengths, (1, 2)], [*judge, None])
+    assert "separated" in length_effect([(2, 1), (1, 2)] * 5, [1.0, 0.0] * 5).note
 
 
 def test_one_unreadable_repeat_is_left_out_and_a_lone_verdict_makes_no_group() -> None:

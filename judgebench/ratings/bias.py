@@ -2,7 +2,7 @@
 
 Sources: repetition stability, Shi et al. 2024; P(prefers the longer), AlpacaEval's analyzer (Dubois et al. 2023);
 self-preference as an equal-opportunity difference, Wataoka et al. 2024; clustered errors by the linearised ratio
-(Cameron and Miller 2015, CR1). Position is `judgebench.judges.debias.position_of`'s.
+(Cameron and Miller 2015, CR1). Position by counts is `judgebench.judges.debias.position_of`'s.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 
 from judgebench.errors import UserError
+from judgebench.ratings.covariates import fit
 from judgebench.ratings.intervals import (
     FLAT,
     Estimate,
@@ -24,6 +25,8 @@ from judgebench.ratings.intervals import (
 )
 from judgebench.types import Record
 
+SLACK = 1e-9
+"""Below this a difference of points from a half is rounding."""
 LONGER_BY = 30
 """Characters by which two answers must differ before one of them is called the longer (AlpacaEval)."""
 
@@ -41,6 +44,23 @@ class Stability(Record, frozen=True, kw_only=True):
     """Mean share of a group's pairs of verdicts that are the same."""
 
 
+class PositionShares(Record, frozen=True, kw_only=True):
+    """How much the order decides, each share with its question-clustered interval."""
+
+    pairs: int
+    """Pairs readable in both orders."""
+    left_out: int
+    """Pairs of which an order is unreadable or missing."""
+    first_rate: Estimate
+    """Mean share of the point that went to the answer shown first; 0.5 without bias."""
+    consistency: Estimate
+    """Share of pairs in which both orders say the same: win, tie or loss."""
+    conflict_rate: Estimate
+    """The rest."""
+    flip_rate: Estimate
+    """Share of pairs in which the orders name opposite winners."""
+
+
 class Verbosity(Record, frozen=True, kw_only=True):
     """How often the longer answer is preferred, by a judge and by people on the same items."""
 
@@ -50,6 +70,10 @@ class Verbosity(Record, frozen=True, kw_only=True):
     """The people's own on the items that both judged; None where no people were given."""
     excess: Estimate | None
     """Judge less people on those items: only this is a bias, as people like longer answers too."""
+    coefficient: Estimate
+    """`length_effect` on the judge."""
+    people_coefficient: Estimate | None
+    """The same on people, over the items that both judged."""
     extra_length: float | None
     """Mean of (preferred - other) / other length over every decisive verdict."""
     ties: int
@@ -58,21 +82,6 @@ class Verbosity(Record, frozen=True, kw_only=True):
     """Decisive verdicts on answers that differ by no more than the threshold."""
     unscored: int
     """Pairs without a verdict."""
-
-
-class SelfPreference(Record, frozen=True, kw_only=True):
-    """How much more a judge favours its own family than people do; None where a share is 0, 1 or of nothing."""
-
-    rate_gap: float | None
-    """Judge's win rate of its own family less the people's."""
-    log_odds: float | None
-    """The same in log-odds: logit(judge own) - logit(people own)."""
-    log_odds_se: float | None
-    """Its error from the cells' sizes, cells taken as independent."""
-    difference_in_differences: float | None
-    """log_odds less the same of other families, so that a judge that favours everyone favours nobody."""
-    difference_in_differences_se: float | None
-    """Its error, cells taken as independent."""
 
 
 def repetition_stability(
@@ -109,6 +118,77 @@ def repetition_stability(
     )
 
 
+def position_shares(
+    pairs: Sequence[tuple[float | None, float | None]], clusters: Sequence[Hashable] | None = None, level: float = 0.95
+) -> PositionShares:
+    """First rate, consistency, conflict and flip rate of pairs, with question-clustered intervals.
+
+    Args:
+        pairs: one answer's points where it is shown first and where it is shown second; None is unreadable.
+        clusters: the question of each pair; None takes them as independent.
+        level: coverage.
+
+    Raises:
+        UserError: lengths that differ, or points outside [0, 1].
+    """
+    codes = cluster_codes(clusters, len(pairs)).tolist()
+    read = [(a, b, code) for (a, b), code in zip(pairs, codes, strict=True) if a is not None and b is not None]
+    _in_unit([points for a, b, _ in read for points in (a, b)])
+    kept = [code for _, _, code in read]
+    moved = [abs(_winner(a) - _winner(b)) for a, b, _ in read]
+    return PositionShares(
+        pairs=len(read),
+        left_out=len(pairs) - len(read),
+        first_rate=clustered_interval([(a + 1 - b) / 2 for a, b, _ in read], kept, level),
+        consistency=clustered_interval([float(move == 0) for move in moved], kept, level),
+        conflict_rate=clustered_interval([float(move > 0) for move in moved], kept, level),
+        flip_rate=clustered_interval([float(move == 1) for move in moved], kept, level),
+    )
+
+
+def length_effect(
+    lengths: Sequence[tuple[float, float]],
+    points: Sequence[float | None],
+    clusters: Sequence[Hashable] | None = None,
+    level: float = 0.95,
+) -> Estimate:
+    """Log-odds that one unit of (l1 - l2) / (l1 + l2) adds to the first answer, beside an intercept for its place.
+
+    The models' strengths are not part of it (`judgebench.ratings.sway` estimates them too): where better models write
+    more, this is above 0 without any bias, in people as in judges.
+
+    Args:
+        lengths: of the two answers of each pair.
+        points: of the first answer in [0, 1]; None is unscored and left out.
+        clusters: the question of each pair; None takes them as independent.
+        level: coverage.
+
+    Raises:
+        UserError: lengths that differ, or points outside [0, 1].
+    """
+    if len(lengths) != len(points):
+        raise UserError(f"{len(lengths)} pairs of lengths but {len(points)} points")
+    codes = cluster_codes(clusters, len(points)).tolist()
+    known = [(pair, value, code) for pair, value, code in zip(lengths, points, codes, strict=True) if value is not None]
+    _in_unit([value for _, value, _ in known])
+    gaps = [(one - two) / (one + two) if one + two else 0.0 for (one, two), _, _ in known]
+    kept = [code for _, _, code in known]
+    groups = len(set(kept))
+    try:
+        found = fit([("first", "second", value) for _, value, _ in known], {"length": gaps}, kept, level=level)
+    except UserError as error:
+        return Estimate(value=None, n=len(known), clusters=groups, note=str(error))
+    return Estimate(
+        value=found.coefficients["length"],
+        low=found.low["length"] if found.low else None,
+        high=found.high["length"] if found.high else None,
+        se=found.se["length"] if found.se else None,
+        n=len(known),
+        clusters=groups,
+        note=found.note,
+    )
+
+
 def verbosity(
     lengths: Sequence[tuple[float, float]],
     preferences: Sequence[float | None],
@@ -137,7 +217,7 @@ def verbosity(
     codes = cluster_codes(clusters, n)
     judged, extra = _prefers_longer(lengths, preferences, threshold)
     decided = [place for place, value in enumerate(preferences) if value is not None and value != 0.5]
-    own, other = None, None
+    own, other, their_coefficient = None, None, None
     if people is not None:
         theirs, _ = _prefers_longer(lengths, people, threshold)
         both = [a is not None and b is not None for a, b in zip(preferences, people, strict=True)]
@@ -145,56 +225,18 @@ def verbosity(
         theirs = [value if shared else None for value, shared in zip(theirs, both, strict=True)]
         own = _share(theirs, codes.tolist(), level)
         other = difference_of_shares(ours, theirs, codes.tolist(), level)
+        told = [value if shared else None for value, shared in zip(people, both, strict=True)]
+        their_coefficient = length_effect(lengths, told, codes.tolist(), level)
     return Verbosity(
         prefers_longer=_share(judged, codes.tolist(), level),
         people=own,
         excess=other,
+        coefficient=length_effect(lengths, preferences, codes.tolist(), level),
+        people_coefficient=their_coefficient,
         extra_length=math.fsum(extra) / len(extra) if extra else None,
         ties=sum(value == 0.5 for value in preferences),
         alike=len(decided) - sum(value is not None for value in judged),
         unscored=sum(value is None for value in preferences),
-    )
-
-
-def self_preference(
-    judge_own: float,
-    people_own: float,
-    judge_other: float | None = None,
-    people_other: float | None = None,
-    *,
-    n: int | Sequence[int] | None = None,
-) -> SelfPreference:
-    """Self-preference as excess over people, from win rates: of the judge's own family, and of other families.
-
-    Args:
-        judge_own: win rate that the judge gives to answers of its own family.
-        people_own: win rate that people give to the same answers.
-        judge_other: win rate that the judge gives to other families' answers.
-        people_other: win rate that people give to those.
-        n: judgements behind each of the four rates (one number for all), for the errors; None gives none.
-
-    Raises:
-        UserError: a rate outside [0, 1], or n below 1.
-    """
-    rates = (judge_own, people_own, judge_other, people_other)
-    if any(rate is not None and not 0 <= rate <= 1 for rate in rates):
-        raise UserError(f"win rates must lie in [0, 1], found {rates}")
-    sizes: list[int | None] = [None] * 4 if n is None else [n] * 4 if isinstance(n, int) else list(n)
-    if len(sizes) not in (2, 4) or any(size is not None and size < 1 for size in sizes):
-        raise UserError(f"n must be one count above 0, or one for each rate, found {n}")
-    sizes += [None] * (4 - len(sizes))
-    logits = [None if rate is None or rate in (0, 1) else math.log(rate / (1 - rate)) for rate in rates]
-    spreads = [
-        None if rate is None or rate in (0, 1) or size is None else 1 / (size * rate * (1 - rate))
-        for rate, size in zip(rates, sizes, strict=True)
-    ]
-    own, other = _minus(logits[0], logits[1]), _minus(logits[2], logits[3])
-    return SelfPreference(
-        rate_gap=judge_own - people_own,
-        log_odds=own,
-        log_odds_se=_root_of_sum(spreads[:2]),
-        difference_in_differences=_minus(own, other),
-        difference_in_differences_se=_root_of_sum(spreads),
     )
 
 
@@ -289,6 +331,10 @@ def _prefers_longer(
     return longer, extra
 
 
+def _winner(points: float) -> float:
+    return 0.5 if abs(points - 0.5) <= SLACK else float(points > 0.5)
+
+
 def _share(values: Sequence[float | None], codes: Sequence[int], level: float) -> Estimate:
     kept = [(value, code) for value, code in zip(values, codes, strict=True) if value is not None]
     return clustered_interval([value for value, _ in kept], [code for _, code in kept], level)
@@ -302,12 +348,3 @@ def _in_unit(values: Sequence[float]) -> None:
     wrong = [value for value in values if not 0 <= value <= 1]
     if wrong:
         raise UserError(f"points must lie in [0, 1], found {wrong[0]}")
-
-
-def _minus(a: float | None, b: float | None) -> float | None:
-    return None if a is None or b is None else a - b
-
-
-def _root_of_sum(parts: Sequence[float | None]) -> float | None:
-    known = [part for part in parts if part is not None]
-    return math.sqrt(math.fsum(known)) if len(known) == len(parts) else None

@@ -107,7 +107,10 @@ def _elo(row: Row, kind: str) -> str:
 def _shares(row: Row) -> list[tuple[Cell, ...]]:
     """Lines that are plain shares: P(prefers the longer), and how often repeated verdicts are the same."""
     lines: list[tuple[Cell, ...]] = []
-    longer, stability = row["longer"], row["stability"]
+    longer, stability, position = row["longer"], row["stability"], row["position"]
+    if position is not None:
+        lines.append(_line("shown first: share of the point", position["first_rate"], MISSING))
+        lines.append(_line("the same in both orders: share of pairs", position["consistency"], MISSING))
     if longer is not None and longer["prefers_longer"]["n"]:
         own, people = longer["prefers_longer"], longer["people"]
         theirs = MISSING if people is None else estimate(people["value"], people["low"], people["high"])

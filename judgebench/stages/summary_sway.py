@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from judgebench.judges.families import kinship
-from judgebench.ratings.bias import repetition_stability, verbosity
+from judgebench.ratings.bias import position_shares, repetition_stability, verbosity
 from judgebench.ratings.style import style_counts
 from judgebench.ratings.sway import ShownPair, sway
 from judgebench.runs import Run
@@ -55,7 +55,7 @@ def sway_rows(run: Run, verdicts: Iterable[Verdict]) -> list[Row]:
         row: Row = {
             "suite": suite, "judge": judge, "rubric": rubric, "dimension": dimension, "reference": who,
             "own": dict(own), **msgspec.to_builtins(found), "longer": looks.longer(group, people),
-            "stability": _stability(group),
+            "stability": _stability(group), "position": _position(group),
         }  # fmt: skip
         rows.append(row)
     return rows
@@ -106,6 +106,21 @@ def _reference(run: Run, place: Place, places: Sequence[Place], own: Mapping[str
         and not kin(run, other[1])
     ]
     return others, ", ".join(other[1] for other in others)
+
+
+def _position(group: Iterable[Verdict]) -> Row | None:
+    """How much the order decides; None where no pair was shown in both."""
+    pairs = _orders(group)
+    both = {pair: (mean(first), mean(second)) for pair, (first, second) in pairs.items()}
+    if not any(first is not None and second is not None for first, second in both.values()):
+        return None
+    row: Row = msgspec.to_builtins(position_shares(list(both.values()), [pair[0] for pair in both]))
+    return row
+
+
+def mean(points: Sequence[float]) -> float | None:
+    """The mean; None of nothing."""
+    return sum(points) / len(points) if points else None
 
 
 def _stability(group: Iterable[Verdict]) -> Row | None:
@@ -181,8 +196,8 @@ def _points(verdict: Verdict) -> float | None:
     return min(1.0, max(0.0, (1 + (first - second) / (high - low)) / 2))
 
 
-def _means(verdicts: Iterable[Verdict]) -> dict[Pair, float]:
-    """The left answer's points in each pair, the two orders weighing the same."""
+def _orders(verdicts: Iterable[Verdict]) -> dict[Pair, tuple[list[float], list[float]]]:
+    """The left answer's points in each pair, shown first and shown second, sample by sample."""
     found: dict[Pair, tuple[list[float], list[float]]] = defaultdict(lambda: ([], []))
     for verdict in verdicts:
         points = _points(verdict)
@@ -190,8 +205,13 @@ def _means(verdicts: Iterable[Verdict]) -> dict[Pair, float]:
             left, right = sorted(verdict.shown)
             order = int(verdict.shown[0] != left)
             found[verdict.item, verdict.turn, left, right][order].append(1 - points if order else points)
+    return found
+
+
+def _means(verdicts: Iterable[Verdict]) -> dict[Pair, float]:
+    """The left answer's points in each pair, the two orders weighing the same."""
     means = {}
-    for pair, orders in found.items():
+    for pair, orders in _orders(verdicts).items():
         each = [sum(points) / len(points) for points in orders if points]
         means[pair] = sum(each) / len(each)
     return means
