@@ -1,6 +1,6 @@
 """Self-preference as excess over people, from win rates in a two-by-two of judge and people, own and other families.
 
-Sources: Panickssery et al. 2024 and Wataoka et al. 2024 (self-preference); a difference-in-differences in log-odds takes
+Sources: Panickssery et al. 2024 and Wataoka et al. 2024; a difference-in-differences in log-odds takes
 out what a judge does to everyone. From single verdicts: `judgebench.ratings.bias.equal_opportunity` and
 `judgebench.ratings.sway`, both clustered by question.
 """
