@@ -98,8 +98,11 @@ def value(row: Row, spec: Spec) -> Any:
         elif column.optional or column.column.startswith("join."):
             return None
         else:
+            if not isinstance(found, list | Mapping):
+                what = f"column {here.rpartition('.')[0]!r} holds" if "." in here else "the row is"
+                raise UserError(f"{row.place}: no column {here!r}: {what} {str(found)[:60]!r}, no object or list")
             columns = map(str, range(len(found))) if isinstance(found, list) else found
-            hint = did_you_mean(part, [str(each) for each in columns]) if isinstance(found, list | Mapping) else ""
+            hint = did_you_mean(part, [str(each) for each in columns])
             raise UserError(f"{row.place}: no column {here!r}: {hint}")
     if column.split and isinstance(found, list) and len(found) == 1:
         found = [each.strip() for each in re.split(column.split, text(found[0], row, column.column)) if each.strip()]

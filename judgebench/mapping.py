@@ -172,6 +172,8 @@ def _turns(row: Row, columns: Columns) -> tuple[str, ...]:
     if not turns or (columns.question is not None and len(turns) != 1):
         allowed = "one" if columns.question else "one or more"
         raise UserError(f"{row.place}: found {len(turns)} turns; allowed: {allowed}")
+    if not all(turn.strip() for turn in turns):
+        raise UserError(f"{row.place}: the question is empty" if len(turns) == 1 else f"{row.place}: a turn is empty")
     return turns
 
 

@@ -21,6 +21,9 @@ from judgebench.types import Item, Sampling
 
 Form = Literal["text", "turns"]
 
+COMPARING = frozenset({"choice", "number", "text", "math", "several"})
+"""Built-in scorers that compare with a reference; the others have their tests in an item's ``meta``."""
+
 
 class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Sampling of a suite or category, where it differs from what stands above it."""
@@ -64,6 +67,8 @@ class Fewshot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """How many, for each question; of its own category where there is one file for each."""
     intro: str = ""
     """What stands before the examples (and before the question where count is 0)."""
+    intro_alone: str | None = None
+    """What stands there instead where count is 0, for an intro that announces examples; None keeps the intro."""
     answer: str = " {reference}"
     """What follows the prompt of an example."""
     by: Literal["file", "category"] = "file"
@@ -301,6 +306,7 @@ def _check_holes(suite: SuiteFile, fail: Any) -> None:
     places += [(f"then.{number}", each, allowed) for number, each in enumerate(suite.then)]
     if suite.fewshot is not None:
         places.append(("fewshot.intro", suite.fewshot.intro, allowed))
+        places.append(("fewshot.intro_alone", suite.fewshot.intro_alone or "", allowed))
         places.append(("fewshot.answer", suite.fewshot.answer, allowed | {"reference"}))
     for key, template, names in places:
         for name, offset in holes(template):
@@ -317,11 +323,15 @@ def _check_entries(suite: SuiteFile, fail: Any) -> None:
         if entry.id in seen:
             raise fail(f"{place}.id", f"two questions have the id {entry.id!r}")
         seen.add(entry.id)
-        if bool(entry.question) == bool(entry.turns):
-            raise fail(place, "needs either 'question' or 'turns', and not both")
-        if entry.choices and entry.reference and not among(bare_item(entry).reference[0], entry.choices):
-            shown = ", ".join([*letters(entry.choices), *entry.choices])
-            raise fail(f"{place}.reference", f"{entry.reference!r} is not among the choices: {shown}")
+        _check_entry(entry, place, fail)
+        if suite.scorer_choice.name in COMPARING and not "".join(bare_item(entry).reference[-1:]).strip():
+            raise fail(place, f"has no reference, which the scorer {suite.scorer_choice.name!r} compares with")
+    for number, entry in enumerate(suite.fewshot.items if suite.fewshot else ()):
+        place = f"fewshot.items.{number}"
+        _check_entry(entry, place, fail)
+        shown = suite.fewshot is not None and "reference" in dict(holes(suite.fewshot.answer))
+        if shown and not "".join(bare_item(entry).reference[:1]).strip():
+            raise fail(place, "has no reference, which fewshot.answer shows")
     if suite.lettered:
         items = [bare_item(entry) for entry in suite.items]
         kind = naming(items, Columns())
@@ -330,3 +340,13 @@ def _check_entries(suite: SuiteFile, fail: Any) -> None:
                 settled(item, "", Rules(Columns(), lettered=True), kind)
             except UserError as error:
                 raise fail(f"items.{number}.reference", str(error).removeprefix(": ")) from None
+
+
+def _check_entry(entry: Entry, place: str, fail: Any) -> None:
+    if bool(entry.question.strip()) == any(turn.strip() for turn in entry.turns):
+        raise fail(place, "needs either 'question' or 'turns', and not both")
+    if not all(turn.strip() for turn in entry.turns):
+        raise fail(f"{place}.turns", "a turn is empty")
+    if entry.choices and entry.reference and not among(bare_item(entry).reference[0], entry.choices):
+        shown = ", ".join([*letters(entry.choices), *entry.choices])
+        raise fail(f"{place}.reference", f"{entry.reference!r} is not among the choices: {shown}")

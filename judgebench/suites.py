@@ -105,6 +105,8 @@ def load_suite(
         allowed = "0 or more" if suite.fewshot else f"0, as {suite.name} has no examples"
         raise UserError(f"few-shot is {count}; allowed: {allowed}")
     items, shots, missing, notes, version, heads = _rows(suite, path, data, count)
+    if fewshot_as == "turns" and not count:
+        notes = (*notes, "--fewshot-as turns changes nothing: no examples are shown")
     _unique(items, path)
     chosen = _round_robin(items, limit)
     sampling = msgspec.structs.replace(suite.sampling.over(Sampling()), stop=tuple(suite.stop))
@@ -114,7 +116,9 @@ def load_suite(
     fingerprint = {
         "version": version,
         "rows": _digest(items),
-        "prompt": _digest([suite.prompt, suite.system, _wording(suite), *suite.then, *([heads] if heads else [])]),
+        "prompt": _digest(
+            [suite.prompt, suite.system, _wording(suite, count), *suite.then, *([heads] if heads else [])]
+        ),
         "fewshot": {"count": count, "rows": _digest(used)} if count else {"count": 0},
         "fewshot_as": form if count else "",
         "sampling": {"suite": _drawn(sampling), "categories": {name: _drawn(part) for name, part in own.items()}},
@@ -234,11 +238,13 @@ def _ask(
     prompt = fill(suite.prompt, values)
     messages: list[Message] = []
     if suite.fewshot is not None:
-        intro = fill(suite.fewshot.intro, {**heads.get(bare.category, heads.get("", {})), **values})
         before = []
         for example in shots.get(bare.category, shots.get("", [])):
             inside = _values(example, suite.category_names)
             before.append((fill(suite.prompt, inside), fill(suite.fewshot.answer, inside)))
+        few = suite.fewshot
+        opening = few.intro if before or few.intro_alone is None else few.intro_alone
+        intro = fill(opening, {**heads.get(bare.category, heads.get("", {})), **values})
         if form == "turns" and before:
             for number, (asked, answered) in enumerate(before):
                 messages.append(Message(role="user", content=asked if number else intro + asked))
@@ -299,10 +305,12 @@ def _digest(content: Any) -> str:
     return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()[:16]
 
 
-def _wording(suite: SuiteFile) -> list[str]:
+def _wording(suite: SuiteFile, count: int) -> list[str]:
     few = suite.fewshot
     names = [f"{category}: {name}" for category, name in suite.category_names.items()]
-    return [few.intro, few.answer, few.separator, *names] if few else names
+    if few is None:
+        return names
+    return [few.intro if count or few.intro_alone is None else few.intro_alone, few.answer, few.separator, *names]
 
 
 def _lead(suite: SuiteFile) -> str | None:

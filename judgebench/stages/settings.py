@@ -65,6 +65,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Sampling temperature of judges; None leaves it to the server, unset is the rubric's own, or 0."""
     judge_max_tokens: int | None = None
     """Most new tokens of a judge's reply; None is the rubric's own number, or 2048."""
+    stop_when: Literal["", "decided"] = ""
+    """``decided``: judge in batches, and no more once every pair is decided; empty judges everything."""
     swap_policy: Policy = "half"
     """What two orders that disagree are worth, applied when rating."""
     max_concurrency: int = 16
@@ -131,6 +133,7 @@ def add_judges(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--judge-samples", type=int, metavar="N", help="verdicts on each matchup (default: the rubric's, or 1)"
     )
+    group.add_argument("--stop-when", choices=("decided",), help="stop judging once every pair is decided, at any look")
     group.add_argument("--judge-temperature", type=float, metavar="T", help="default: the rubric's, or 0")
     group.add_argument("--judge-max-tokens", type=int, metavar="N", help="default: the rubric's, or 2048")
 
@@ -212,6 +215,8 @@ def resolve(args: argparse.Namespace, stored: Path | None = None) -> Settings:
             values[name] = tuple(dict.fromkeys(part for part in parts if part))
         else:
             values[name] = value
+    if getattr(args, "answer", None) == "generate" and getattr(args, "choose", None) is None:
+        values.pop("choose", None)  # the run file's, for its own way of answering
     return checked(Settings(**values))
 
 
@@ -239,6 +244,8 @@ def checked(settings: Settings) -> Settings:
             raise UserError(f"--{name.replace('_', '-')} {value}: must not be negative")
     if not 0 <= settings.max_unscored <= 1:
         raise UserError(f"--max-unscored {settings.max_unscored}: must be a share between 0 and 1")
+    if settings.choose and settings.answer == "generate":
+        raise UserError(f"--choose {settings.choose} compares nothing where answers are generated; add --answer choose")
     if settings.answer != "generate" and (settings.samples or 1) > 1:
         raise UserError(f"--answer {settings.answer}: every sample has the same log-probabilities; leave --samples out")
     if ((settings.samples or 1) > 1 and settings.temperature == 0) or (
