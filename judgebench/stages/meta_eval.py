@@ -18,6 +18,7 @@ from judgebench.runs import Run
 from judgebench.stages.cards import card_key, model_of, write_cards
 from judgebench.stages.games import standing
 from judgebench.stages.settings import run_path
+from judgebench.stages.trial_grades import grade_trial
 from judgebench.stages.trial_pairs import Bench, pair_trial
 from judgebench.stages.trial_units import (
     GOLD,
@@ -253,6 +254,11 @@ def _trials(run: Run, judge: Rater, raters: Sequence[Rater], against: str, bench
     found = []
     for place in sorted({(unit[0], unit[3]) for unit in pairs.read}):
         trial = pair_trial(place, against, pairs, truth, bench)
+        if trial is not None:
+            found.append(trial)
+    grades = {name: rater.grades for name, rater in truths.items() if rater.grades}
+    for place in sorted({(unit[0], unit[3]) for unit in judge.grades}):
+        trial = grade_trial(place, against, judge.grades, grades, bench)
         if trial is not None:
             found.append(trial)
     return found
