@@ -287,6 +287,26 @@ def test_person_fit_flags_the_winner_whose_profile_is_nobodys_and_names_who_is_l
     assert rows["m0"]["permutation"]["p_value"] < 0.01
 
 
+@pytest.mark.data
+def test_on_the_imported_alpaca_eval_annotations_the_null_model_is_last_and_flagged_alone(
+    data_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = sorted(data_dir.glob("alpaca_eval/results/*/weighted_alpaca_eval_gpt4_turbo/annotations.json.gz"))
+    run = str(tmp_path / "run")
+    assert main(["import", "alpaca-eval", "--quiet", "--name", "example=NullModel", *map(str, files), run]) == 0
+    capsys.readouterr()
+    assert main(["audit", run, "--person-fit", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    (group,) = found["groups"]
+    rated = [row for row in group["models"] if row["correlation"] is not None]
+    assert rated[-1]["model"] == "NullModel"
+    assert rated[-1]["robust_z"] < -2.5
+    assert [row["model"] for row in group["models"] if row["flagged"]] == ["NullModel"]
+    left_out = [row for row in group["models"] if row["correlation"] is None]
+    assert left_out
+    assert all(row["model"].startswith("gpt4_1106_preview") and row["note"] for row in left_out)
+
+
 def test_person_fit_of_a_run_without_verdicts_says_so(tmp_path: Path) -> None:
     Run(tmp_path / "run", create=True)
     with pytest.raises(UserError, match="no scored verdict"):

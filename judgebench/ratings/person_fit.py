@@ -8,11 +8,11 @@ with the mean of the others', and its robust z, (r - median) / (1.4826 MAD) (Igl
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
-from scipy import stats
 
 from judgebench.errors import UserError
 from judgebench.ratings.intervals import Floats
@@ -154,6 +154,8 @@ def permutation_test(
 
 def _correlation(table: Floats, row: int, least: int) -> tuple[float | None, int, str]:
     """Spearman of one row with the mean of the others, shared items, and why there is none."""
+    from scipy import stats  # slow to import
+
     others = np.delete(table, row, axis=0)
     known = ~np.isnan(others)
     counts = known.sum(axis=0)
@@ -170,25 +172,20 @@ def _correlation(table: Floats, row: int, least: int) -> tuple[float | None, int
 
 def _similarities(instructions: Sequence[str], answers: Sequence[str]) -> Floats:
     """Cosine of tf-idf vectors of every instruction with every answer, n × n."""
-    import re
+    from scipy import sparse
 
-    words = [Counter(re.findall(r"\w+", text.lower())) for text in (*instructions, *answers)]
-    spread = Counter(word for counts in words for word in counts)
-    weight = {word: math.log((1 + len(words)) / (1 + count)) for word, count in spread.items() if count > 1}
-    index = {word: place for place, word in enumerate(weight)}
+    texts = [Counter(re.findall(r"\w+", text.lower())) for text in (*instructions, *answers)]
+    spread = Counter(word for counts in texts for word in counts)
+    weight = {word: math.log((1 + len(texts)) / (1 + count)) for word, count in spread.items() if count > 1}
+    index = {word: column for column, word in enumerate(weight)}
+    rows, columns, values = [], [], []
+    for row, counts in enumerate(texts):
+        own = {index[word]: (1 + math.log(k)) * weight[word] for word, k in counts.items() if word in index}
+        norm = math.sqrt(math.fsum(value * value for value in own.values())) or 1.0
+        rows += [row] * len(own)
+        columns += list(own)
+        values += [value / norm for value in own.values()]
+    table = sparse.csr_matrix((values, (rows, columns)), shape=(len(texts), max(1, len(index))))
     n = len(instructions)
-    found = np.zeros((n, n))
-    vectors: list[dict[int, float]] = []
-    for counts in words:
-        vector = {index[word]: (1 + math.log(k)) * weight[word] for word, k in counts.items() if word in index}
-        norm = math.sqrt(math.fsum(value * value for value in vector.values()))
-        vectors.append({place: value / norm for place, value in vector.items()} if norm else {})
-    postings: dict[int, list[tuple[int, float]]] = {}
-    for column, vector in enumerate(vectors[n:]):
-        for place, value in vector.items():
-            postings.setdefault(place, []).append((column, value))
-    for row, vector in enumerate(vectors[:n]):
-        for place, value in vector.items():
-            for column, other in postings.get(place, ()):
-                found[row, column] += value * other
+    found: Floats = (table[:n] @ table[n:].T).toarray()
     return found

@@ -14,7 +14,7 @@ from judgebench.ratings.person_fit import FLAG_BELOW, duplicate_rate, permutatio
 from judgebench.runs import Run
 from judgebench.stages.games import games_of, standing
 
-MOST_FOR_PERMUTATION = 1000
+MOST_FOR_PERMUTATION = 500
 """Items of a model, the first in file order, whose answers the permutation test deals out anew."""
 
 Place = tuple[str, str, str]
