@@ -61,6 +61,7 @@ def pair_states(
     order: Sequence[str],
     *,
     alpha: float = 0.05,
+    hypotheses: int | None = None,
     transitive: bool = False,
 ) -> list[PairState]:
     """The state of every pair.
@@ -70,6 +71,7 @@ def pair_states(
         pairs: the hypotheses, fixed before any game: their number is the correction.
         order: the questions in the order drawn before any game, from first to last.
         alpha: chance of any wrong decision.
+        hypotheses: how many the correction is for, where there are others beside these pairs; None is their number.
         transitive: for a ranking: who is better than one that is better than a third counts as better than the third.
 
     Raises:
@@ -89,7 +91,7 @@ def pair_states(
             raise UserError(f"question {question!r} is not among those drawn")
         pair, turned = ways[left, right]
         scores[pair][place[question]].append(1 - score if turned else score)
-    states = [_state(pair, scores.get(pair, {}), alpha / len(pairs)) for pair in pairs]
+    states = [_state(pair, scores.get(pair, {}), alpha / (hypotheses or len(pairs))) for pair in pairs]
     return _implied(states) if transitive else states
 
 
@@ -101,6 +103,7 @@ def next_batch(
     *,
     alpha: float = 0.05,
     size: int = 16,
+    hypotheses: int | None = None,
     transitive: bool = False,
 ) -> list[Step]:
     """What to judge next: nothing where every pair is decided or out of questions.
@@ -118,6 +121,7 @@ def next_batch(
             twice.
         alpha: chance of any wrong decision.
         size: most steps returned; at least one open pair gets four.
+        hypotheses: as `pair_states`.
         transitive: as `pair_states`.
 
     Raises:
@@ -125,13 +129,13 @@ def next_batch(
     """
     if size < 1:
         raise UserError(f"a batch has at least one step, found {size}")
-    states = pair_states(games, pairs, order, alpha=alpha, transitive=transitive)
+    states = pair_states(games, pairs, order, alpha=alpha, hypotheses=hypotheses, transitive=transitive)
     done: dict[frozenset[str], set[str]] = defaultdict(set)
     for question, left, right in asked:
         done[frozenset((left, right))].add(question)
     for question, left, right, _ in games:
         done[frozenset((left, right))].add(question)
-    needed = math.log(len(states) / alpha) if states else 0.0
+    needed = math.log((hypotheses or len(states)) / alpha) if states else 0.0
     waiting = []
     for number, state in enumerate(states):
         known = done[frozenset((state.left, state.right))]

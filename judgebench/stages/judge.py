@@ -15,6 +15,7 @@ from judgebench.judges import matchups
 from judgebench.rubrics import Rubric, load_rubric
 from judgebench.runs import Run, read_records
 from judgebench.stages import settings as flags
+from judgebench.stages import stopping
 from judgebench.stages.hearings import hear, missing, verdicts_of
 from judgebench.stages.opening import (
     WITHOUT_MODEL,
@@ -31,6 +32,7 @@ from judgebench.stages.settings import Settings
 from judgebench.stages.summary_judged import judged_rows
 from judgebench.types import (
     Answer,
+    Backend,
     Judge,
     Matchup,
     Model,
@@ -98,6 +100,9 @@ def plan(settings: Settings) -> tuple[list[Model], list[Rubric]]:
         raise UserError(
             "a judge needs a --rubric" if judges else "a --rubric needs a --judge, such as baseline/overlap"
         )
+    for rubric in rubrics:
+        if settings.stop_when == "decided" and rubric.mode != "pairwise":
+            raise UserError(f"--stop-when decided is for pairs: rubric {rubric.name} is {rubric.mode}")
     names = [rubric.name for rubric in rubrics]
     for name in names:
         if names.count(name) > 1:
@@ -200,6 +205,7 @@ def judge(
     recorded = _recorded(run)
     for model in judges:
         todo: list[tuple[Rubric, Judge, list[Matchup]]] = []
+        everything: dict[str, list[Matchup]] = {}
         for rubric in rubrics:
             maker = make_judge(model, rubric)
             known = run.verdicts(run.verdicts_file(model.name, rubric.name))
@@ -207,10 +213,14 @@ def judge(
             for suite in suites:
                 here = list(_planned(run, suite, recorded.get(suite, {}), maker, rubric, settings, scope, quiet))
                 planned += here
-                _record_plan(run, suite, maker, rubric, here)
+                if settings.stop_when == "all":
+                    _record_plan(run, suite, maker, rubric, here)
             open_ = [matchup for matchup in planned if not _standing(matchup, maker, known)]
-            if open_:
+            if settings.stop_when == "decided" and not _undecided(run, maker, planned, open_, settings):
+                say(f"{model.name} by {rubric.name}: every pair is decided, or asked in full", quiet=quiet)
+            elif open_:
                 todo.append((rubric, maker, open_))
+                everything[rubric.id] = planned
             else:
                 say(f"{model.name} by {rubric.name}: all {len(planned)} verdicts are there", quiet=quiet)
         _record(run, model, rubrics, settings)
@@ -218,8 +228,8 @@ def judge(
         if not todo:
             continue
         if model.backend in WITHOUT_MODEL:
-            for _, maker, open_ in todo:
-                hear(run, maker, open_, None, settings, quiet=quiet)
+            for rubric, maker, open_ in todo:
+                _heard(run, maker, rubric, (everything[rubric.id], open_), None, settings, quiet=quiet)
             continue
         with opened("judge", model, settings, ready, quiet=quiet) as (backend, description):
             run.manifest["judges"][model.name]["loaded"] = description
@@ -232,11 +242,37 @@ def judge(
             try:
                 for rubric, maker, open_ in todo:
                     refuse_unable(maker, model, backend)
-                    hear(run, maker, open_, backend, settings, quiet=quiet)
+                    _heard(run, maker, rubric, (everything[rubric.id], open_), backend, settings, quiet=quiet)
                     _remark(run, maker, rubric, quiet=quiet)
             finally:
                 run.manifest["judges"][model.name]["loaded"] = closing_words(backend, model, description, quiet=quiet)
                 run.save_manifest()
+
+
+def _heard(
+    run: Run, maker: Judge, rubric: Rubric, work: tuple[list[Matchup], list[Matchup]], backend: Backend | None,
+    settings: Settings, *, quiet: bool,
+) -> None:  # fmt: skip
+    """Has the open ones of all planned matchups heard: all of them, or until every pair is decided."""
+    planned, open_ = work
+    if settings.stop_when == "all":
+        hear(run, maker, open_, backend, settings, quiet=quiet)
+        return
+
+    def put(batch: list[Matchup]) -> None:
+        hear(run, maker, batch, backend, settings, quiet=quiet)
+
+    asked = stopping.hear_until_decided(run, maker, planned, open_, put, settings, quiet=quiet)
+    for suite in dict.fromkeys(matchup.suite for matchup in asked):
+        _record_plan(run, suite, maker, rubric, [matchup for matchup in asked if matchup.suite == suite])
+    run.save_manifest()
+
+
+def _undecided(
+    run: Run, maker: Judge, planned: list[Matchup], open_: list[Matchup], settings: Settings
+) -> list[Matchup]:
+    """What would be put next, were judging to stop once every pair is decided."""
+    return stopping.next_matchups(run, maker, stopping.plan_of(run, planned, settings), open_, settings)[0]
 
 
 def _recorded(run: Run) -> dict[str, dict[str, dict[str, dict[int, Answer]]]]:

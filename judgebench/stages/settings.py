@@ -65,8 +65,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Sampling temperature of judges; None leaves it to the server, unset is the rubric's own, or 0."""
     judge_max_tokens: int | None = None
     """Most new tokens of a judge's reply; None is the rubric's own number, or 2048."""
-    stop_when: Literal["", "decided"] = ""
-    """``decided``: judge in batches, and no more once every pair is decided; empty judges everything."""
+    stop_when: Literal["all", "decided"] = "all"
+    """``decided``: judge in batches, and no more once every pair is decided; ``all`` judges everything."""
     swap_policy: Policy = "half"
     """What two orders that disagree are worth, applied when rating."""
     max_concurrency: int = 16
@@ -133,7 +133,7 @@ def add_judges(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--judge-samples", type=int, metavar="N", help="verdicts on each matchup (default: the rubric's, or 1)"
     )
-    group.add_argument("--stop-when", choices=("decided",), help="stop judging once every pair is decided, at any look")
+    group.add_argument("--stop-when", choices=("all", "decided"), help="decided: no more once every pair is decided")
     group.add_argument("--judge-temperature", type=float, metavar="T", help="default: the rubric's, or 0")
     group.add_argument("--judge-max-tokens", type=int, metavar="N", help="default: the rubric's, or 2048")
 

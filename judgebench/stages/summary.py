@@ -159,6 +159,10 @@ def _doubts(run: Run, answers: Sequence[Answer], stale: int) -> list[str]:
                 how = "as its files record it" if judge.get("backend") == "imported" else "drawn by lot"
                 lines.append(f"{name} by {rubric}: each pair was shown in one order, {how}; position bias "
                              "is not measured and adds to the noise")  # fmt: skip
+            stopped = record.get("stopped", {})
+            if stopped.get("put", 0) < stopped.get("matchups", 0):
+                lines.append(f"{name} by {rubric}: judged until decided, {stopped['put']} of {stopped['matchups']} "
+                             "matchups; intervals of win rates and ratings take no account of that")  # fmt: skip
             for suite, count in record.get("without_reference", {}).items():
                 lines.append(
                     f"{name} by {rubric}: {count} items of {suite} lack a reference and are not (wholly) judged"
