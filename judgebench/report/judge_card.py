@@ -33,6 +33,7 @@ TITLES = {
     "conflict_rate": "conflict rate",
     "positional_agreement": "orders read alike, unread ones too",
     "kappa_between_orders": "kappa between the orders",
+    "flip_rate": "flip rate (opposite winners)",
     "position_bias": "position bias (first - 1/2)",
     "mode_share": "repeat stability: mode share",
     "repeat_agreement": "repeat stability: equal pairs",
@@ -50,7 +51,13 @@ TITLES = {
     "document_spearman": "Spearman within questions",
     "document_kendall": "Kendall tau-b within questions",
     "document_pearson": "Pearson within questions",
+    "human_agreement": "agreement with people's median (AlpacaEval)",
+    "each_person_s1": "accuracy against each person (S1)",
+    "each_person_s2": "… where both name a winner (S2)",
     "leave_one_out": "each against the others' majority",
+    "krippendorff_all": "Krippendorff's alpha over all people",
+    "prefers_lists": "P(prefers the one with a list)",
+    "people_prefer_lists": "… people on the same items",
 }
 """Name of a measure → how it is said."""
 HEADLINE = ("accuracy", "agreement_s2", "cohen_kappa", "consistency", "leaderboard_spearman", "spearman")

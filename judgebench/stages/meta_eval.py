@@ -18,8 +18,9 @@ from judgebench.runs import Run
 from judgebench.stages.cards import card_key, model_of, write_cards
 from judgebench.stages.games import standing
 from judgebench.stages.settings import run_path
+from judgebench.stages.trial_bench import Bench
 from judgebench.stages.trial_grades import grade_trial
-from judgebench.stages.trial_pairs import Bench, pair_trial
+from judgebench.stages.trial_pairs import pair_trial
 from judgebench.stages.trial_units import (
     GOLD,
     Grades,

@@ -14,8 +14,8 @@ from judgebench.ratings.correlations import METHODS, correlation, document_corre
 from judgebench.ratings.intervals import Estimate
 from judgebench.ratings.raters import Metric, all_pairs, krippendorff_alpha
 from judgebench.report.judge_card import Measure, Trial
-from judgebench.stages.trial_pairs import Bench, measure
-from judgebench.stages.trial_units import Grades, GradeUnit, mean
+from judgebench.stages.trial_bench import Bench, measure
+from judgebench.stages.trial_units import Grades, GradeUnit, mean, text_of
 
 MOST_LEVELS = 12
 """Scales of more levels have no confusion matrix and no kappa."""
@@ -168,13 +168,8 @@ def _ceiling(asked: Sequence[GradeUnit], truths: Mapping[str, Grades], bench: Be
 
 def _baselines(rows: Rows, bench: Bench) -> dict[str, tuple[Measure, ...]]:
     """Correlations of length, and of chance, with the truth."""
-    lengths: list[float | None] = []
-    for suite, item, turn, _, (model, sample) in rows.units:
-        turns = bench.answers.get((suite, item, model, sample))
-        known = turns is not None and len(turns) >= turn and len(turns) > 0
-        lengths.append(
-            float(sum(map(len, turns[turn - 1 : turn] if turn else turns))) if turns is not None and known else None
-        )
+    texts = [text_of(unit, bench.answers) for unit in rows.units]
+    lengths = [None if text is None else float(len(text)) for text in texts]
     coins = [hashlib.sha256(repr(("baseline/random", *unit)).encode()).digest()[0] / 256 for unit in rows.units]
     columns: dict[str, Sequence[float | None]] = {"baseline/longest": lengths, "baseline/random": coins}
     return {

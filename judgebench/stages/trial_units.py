@@ -198,12 +198,15 @@ def item_labels(units: Iterable[PairUnit], items: Mapping[tuple[str, str], Item]
     return found
 
 
-def lengths_of(unit: PairUnit, answers: Mapping[tuple[str, str, str, int], Sequence[str]]) -> tuple[int, int] | None:
-    """Characters of the two answers judged, left first; None where the run does not hold both."""
-    sizes = []
-    for model, sample in unit[4:]:
-        turns = answers.get((unit[0], unit[1], model, sample))
-        if turns is None or len(turns) < unit[2] or not turns:
-            return None
-        sizes.append(sum(map(len, turns[unit[2] - 1 : unit[2]] if unit[2] else turns)))
-    return sizes[0], sizes[1]
+def texts_of(unit: PairUnit, answers: Mapping[tuple[str, str, str, int], Sequence[str]]) -> tuple[str, str] | None:
+    """What was judged of the two answers, left first; None where the run does not hold both."""
+    left, right = (text_of((*unit[:4], who), answers) for who in unit[4:])
+    return None if left is None or right is None else (left, right)
+
+
+def text_of(unit: GradeUnit, answers: Mapping[tuple[str, str, str, int], Sequence[str]]) -> str | None:
+    """What was judged of one answer: its turn, or all of them; None where the run does not hold it."""
+    turns = answers.get((unit[0], unit[1], *unit[4]))
+    if not turns or len(turns) < unit[2]:
+        return None
+    return "".join(turns[unit[2] - 1 : unit[2]] if unit[2] else turns)
