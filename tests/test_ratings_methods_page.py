@@ -50,6 +50,16 @@ def test_every_field_the_page_lists_is_a_field_of_its_record():
             ("ratings.hierarchy", "Contrast"),
             ("ratings.hierarchy", "Correlation"),
             ("ratings.grades", "GradedPairs"),
+            ("ratings.bias", "PositionShares"),
+            ("ratings.bias", "Stability"),
+            ("ratings.bias", "Verbosity"),
+            ("ratings.self_preference", "SelfPreference"),
+            ("ratings.sway", "Sway"),
+            ("ratings.sway", "Effect"),
+            ("ratings.sway", "Standing"),
+            ("ratings.person_fit", "PersonFit"),
+            ("ratings.person_fit", "Permutation"),
+            ("ratings.gate", "Withstood"),
         ]
     }
     for name, record in records.items():
