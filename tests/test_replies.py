@@ -88,7 +88,7 @@ TABLE: list[tuple[str, str, tuple[float, ...]]] = [
     (GRADE, "11/10, would read again!", NO),
     (GRADE, "**Rating:** [6]", (6.0,)),
     # Five levels
-    (FIVE, "## My answer\n42.\n\n## Comparison\nA is right.\n\nAssistant A is significantly better: [[A>>B]]", (3.0, 0.0)),
+    (FIVE, "## My answer\n42.\n\n## Comparison\n\nAssistant A is significantly better: [[A>>B]]", (3.0, 0.0)),
     (FIVE, "Slightly: [[B>A]]", (0.0, 1.0)),
     (FIVE, "tie, my final verdict is [[A=B]]", (0.0, 0.0)),
     (FIVE, "[[A<<B]]", (0.0, 3.0)),

@@ -13,6 +13,9 @@ from judgebench.types import Answer, Item, Matchup
 
 SHIPPED = {
     "pairwise-general", "pointwise-general", "pointwise-reference", "helpfulness-6", "pairwise-mtbench", "ordinal-4",
+    "pairwise-reference", "pointwise-own-reference", "mec", "evidence-pair", "arena-hard", "alpaca-eval-2", "g-eval",
+    "g-eval-sampled", "explicit-score", "flask", "checklist-tick", "checklist-infobench", "item-rubric", "pandalm",
+    "lima-pairwise", "pairwise-fewshot", "pairwise-json",
 }  # fmt: skip
 
 GOOD = """name: mine
@@ -57,6 +60,21 @@ MISTAKES = [
     (GOOD.replace("overall:", "'a: b':"), 3, "dimensions", "is not a name"),
     (GOOD + "levels: {1: bad, 2: good}\n", 11, "levels", "no meaning for a pairwise rubric"),
     (GOOD.replace("  {format}\n", "") + "pattern: '(A'\n", 10, "pattern", "is not a regular expression"),
+    (GOOD + "judge: rubrik\n", 11, "judge", "did you mean 'rubric'?"),
+    (GOOD + "judge: baseline/longest\n", 11, "judge", "no judge is called"),
+    (GOOD + "sampling: {smaples: 3}\n", 11, "sampling.smaples", "did you mean 'samples'?"),
+    (GOOD + "sampling: {samples: 0}\n", 11, "sampling.samples", ">= 1"),
+    (GOOD + "verdicts: {A: {margin: 1}, C: {margin: 0}}\n", 11, "verdicts", "each answer must be able to win"),
+    (GOOD + "verdicts: {A: {margin: 1}, B: {margin: -1}}\nties: false\n", 12, "ties", "no meaning beside 'verdicts'"),
+    (GOOD + "checklist: questions\n", 11, "checklist", "come together"),
+    (GOOD + "ask: chat\n", 11, "ask", "no meaning but for a checklist"),
+    (GOOD + "dimensions_from: skill\n", 11, "dimensions_from", "pointwise"),
+    (GOOD + "not_applicable: true\n", 11, "not_applicable", "needs form: json"),
+    (GOOD + "structured: true\n", 11, "structured", "needs form: json, or reason_first: false"),
+    (GOOD + "from_item: {question: q}\n", 11, "from_item", "taken"),
+    (GOOD + "from_item: {mine: q}\n", 11, "from_item", "the prompt has no hole {mine}"),
+    (GOOD + "tokens: [m, m]\n", 11, "tokens", "two different tokens"),
+    (GOOD + "examples: [{question: q, answer: a}]\n", 11, "examples", "reply"),
 ]
 
 
@@ -69,6 +87,27 @@ def test_a_mistake_names_file_line_key_and_the_fix(tmp_path: Path, text: str, li
     assert message.startswith(f"{path}:{line}: {key}"), message
     assert says in message
     assert "\n" not in message
+
+
+def test_checking_a_file_reads_its_examples_as_its_judge_would(tmp_path: Path) -> None:
+    from judgebench.stages.check import check
+
+    example = "{question: q, answer_a: x, answer_b: y, reply: 'A is better.'}"
+    path = write(tmp_path, GOOD + f"examples: [{example}]\n")
+    with pytest.raises(FileError, match="example 1: its reply on overall is unreadable: no verdict"):
+        check(path)
+    path = write(tmp_path, GOOD + f"examples: [{example.replace('A is better.', '[[A]]')}]\n")
+    assert check(path) == "rubric"
+    path = write(tmp_path, GOOD + "judge: scale-probability\n")
+    with pytest.raises(FileError, match="judge scale-probability grades on whole numbers"):
+        check(path)
+
+
+def test_a_key_at_its_default_changes_no_hash_and_how_a_judge_draws_is_no_part_of_it(tmp_path: Path) -> None:
+    first = check_rubric(write(tmp_path, GOOD)).id
+    assert check_rubric(write(tmp_path, GOOD + "reask: false\nform: tokens\n")).id == first
+    assert check_rubric(write(tmp_path, GOOD + "sampling: {samples: 3, temperature: 1.0}\n")).id == first
+    assert check_rubric(write(tmp_path, GOOD + "reask: true\n")).id != first
 
 
 def test_an_unknown_rubric_suggests_one() -> None:
