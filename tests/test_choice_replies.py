@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
+import json
+import re
+from collections import Counter
+from pathlib import Path
+
 import pytest
 
 from judgebench.errors import Unreadable
+from judgebench.published import read_zero_shot_cot_log
 from judgebench.scorers.choice import ChoiceScorer, extract_choice, strict_choice
 from judgebench.types import Answer, Item
 
@@ -98,6 +105,18 @@ def read(reply: str, choices: tuple[str, ...] = CITIES) -> str:
         ("B Paris", "B"),
         ("B - Paris", "B"),
         ("answer is option b)", "B"),
+        ("B, melted butter. That is all.", "B"),
+        ("B--Paris", "B"),
+        ('most likely "B"--Paris.', "B"),
+        ("Let's analyze each option:\n\n(A) London - no.\n(B) Paris - yes.\n\nSo the best guess is **B**.", "B"),
+        ("To find the correct answer:\n\n(A) London: no.\n(B) Paris: yes.\n\nThus, (B) Paris is the best answer.", "B"),
+        ("Among the options:\n\n(A) London\n(B) Paris\n\nThe correct answer appears to be (B).", "B"),
+        ("The options:\n(A) No.\n(B) Yes.\n\nThus, the most accurate statement is:\n(B) Paris.", "B"),
+        ("The option that fits best is:\n(B) Paris, on the Seine.", "B"),
+        ("**Answer Choice (B) Paris**", "B"),
+        ("Given this analysis, option **B** is the most appropriate as it names the capital.", "B"),
+        ("The final answer is likely:\n- (B) Paris.", "B"),
+        ("The correct answers are:\n- (A) for England\n- (B) for France", ""),
         # texts
         ("The answer is Paris.", "B"),
         ("The answer is \"New York\", as the Hudson shows.", "C"),
@@ -214,3 +233,46 @@ def test_the_strict_rule_takes_no_answer_that_is_named_to_be_refused() -> None:
     for reply in ("The incorrect answer is A.", "One might think the answer is A.", "错误答案是B"):
         with pytest.raises(Unreadable):
             strict_choice(reply, CITIES)
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("name", "missed"),
+    [
+        ("aqua_zero_shot", 0),
+        ("aqua_zero_shot_cot", 1),
+        ("commonsensqa_zero_shot", 4),
+        ("commonsensqa_zero_shot_cot", 0),
+    ],
+)
+def test_recorded_replies_that_name_one_letter_are_read_as_it(data_dir: Path, name: str, missed: int) -> None:
+    recording = read_zero_shot_cot_log(data_dir / f"zero_shot_cot/log/{name}.log.gz")
+    found: Counter[bool] = Counter()
+    for recorded in recording.recorded:
+        reply = recorded.answers[0].turns[-1]
+        letters = set(re.findall(r"(?<![A-Za-z0-9])[A-E](?![A-Za-z0-9])", reply))
+        if len(letters) == 1:
+            found[read(reply, ("1zz", "2zz", "3zz", "4zz", "5zz")) == letters.pop()] += 1
+    # missed: "closest to D, 35%", "A motel room", "B crowd" in quotes, a text alone, a letter before unknown words
+    assert (found[False], found[True] >= 237) == (missed, True)
+
+
+@pytest.mark.data
+def test_long_reasoning_over_ten_choices_is_hardly_ever_read_as_another_letter(data_dir: Path) -> None:
+    """The authors had the letter repeated five times (``BBBBB``): the rest of the reply is read against it."""
+    path = data_dir / "judgebench-scalerlab/data/dataset=judgebench,response_model=gpt-4o-2024-05-13.jsonl.gz"
+    found: Counter[str] = Counter()
+    for line in gzip.decompress(path.read_bytes()).decode().splitlines():
+        row = json.loads(line)
+        options = re.findall(r"^\(([A-J])\) (.*)$", row["question"], re.MULTILINE)
+        lettered = "".join(letter for letter, _ in options) == "ABCDEFGHIJ"[: len(options)]
+        if not row["source"].startswith("mmlu-pro") or not lettered:
+            continue
+        for reply in (row["response_A"], row["response_B"]):
+            repeated = re.findall(r"([A-J])\1{4}", reply)
+            if repeated:
+                rest = re.sub(r"[^.\n]*([A-J])\1{4}[^\n]*", "", reply)
+                letter = read(rest, tuple(text for _, text in options))
+                found["right" if letter == repeated[-1] else "other" if letter else "unread"] += 1
+    assert found["other"] <= 4
+    assert found["right"] >= 240

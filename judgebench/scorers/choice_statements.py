@@ -16,14 +16,20 @@ CLOSING = rf"(?:\\[)\]]|{_TAG}|[)\]}}\"'`*_”’」】$>]){{0,12}}"
 _END = r"(?![A-Za-z0-9À-ɏ]|_\w|['’][A-Za-z])"  # no \w: a Chinese word may follow a letter at once
 _MARKS = rf"(?:[*_\"'`”’]|{_TAG}){{0,6}}"
 
-_LINKING = r"(?:is\s*:|is|are|was|would\s+be|should\s+be|must\s+be|will\s+be|has\s+to\s+be|[:=]|[-–—](?=\s))"
-_ADVERB = r"(?:therefore|thus|clearly|probably|most\s+likely|likely|definitely|certainly|surely|indeed|simply|hence)"
+_IS = r"(?:is|are|was|(?:would|should|must|will|has\s+to|seems\s+to|appears\s+to|looks\s+to)\s+be)"
+_LINKING = rf"(?:{_IS}\s*:?|[:=]|[-–—](?=\s))"
+_ADVERB = (
+    r"(?:therefore|thus|clearly|probably|(?:most\s+)?likely(?:\s+to\s+be)?|definitely|certainly|surely|indeed|simply|"
+    r"hence)"
+)
 _BELIEF = r"(?:I\s+(?:think|believe|am\s+(?:sure|confident))\s+(?:that\s+)?)"
 _IT = r"(?:(?:it|that)\s+(?:is|must\s+be|would\s+be|should\s+be|has\s+to\s+be)|it['’]s|that['’]s)"
 _NOUN = r"(?:(?:the\s+)?(?:correct\s+|right\s+|best\s+)?(?:option|choice|letter|answer)\b\s*:?\s*)"
 
 _FIRM = re.compile(
-    rf"(?<![A-Za-z])(?:ans\.?|(?:answer|choice|option)s?){_MARKS}(?:\s+(?:to|for|here|among|of)\b[^.:\n]{{0,80}}?)?\s*{_MARKS}\s*{_LINKING}"
+    rf"(?<![A-Za-z])(?:ans\.?|(?:answer|choice|option|guess)s?){_MARKS}"
+    rf"(?:\s+(?:to|for|here|among|of|that|which|based|given)\b[^.:\n]{{0,120}}?)?\s*{_MARKS}\s*{_LINKING}"
+    r"|^\W{0,4}(?:final\s+)?answer\s+(?:choice\s+|option\s+)?(?=\([A-Z]\))"
     r"|<(?:final[_-]?)?answer>"
     rf"|^\W{{0,4}}(?:correct|solution|response|final|conclusion|verdict){_MARKS}\s*:"
     r"|(?:答案|正确的?(?:选项|答案|说法|表述)?|最佳选项|选项)\s*(?:应该|应当|应)?(?:(?:是|为|选(?!项|择))\s*:?|:)"
@@ -40,13 +46,14 @@ _CHOOSING = re.compile(
 """What a choice follows that is made in passing, by its letter or its text."""
 
 _PASSING = re.compile(
+    rf"\b(?:best|correct|right|closest|most\s+\w+)\b[^.:\n]{{0,80}}?\b{_IS}\s*:?(?=\s{{0,3}}[(*]{{1,3}}[A-Z]\b)(?<!are)(?<!are:)|"
     rf"\b(?:so|therefore|thus|hence|{_ADVERB}|maybe|perhaps),?[^\S\n]+(?={OPENING}[A-Z]\b|it\b|that\b|{_NOUN})|\b{_IT}(?=[^\S\n])",
     re.IGNORECASE,
 )
 """What a letter in passing follows; texts follow these words for other reasons."""
 
 _FILLER = re.compile(
-    rf"[\s:：]*(?:{_ADVERB},?\s+|{_BELIEF}|{_IT}\s+|not\s+\W{{0,3}}[A-Z]\W{{0,4}}but\s+(?:rather\s+)?|{_NOUN}|(?:选项|选择|选)\s*){{0,4}}",
+    rf"[\s:：]*(?:{_ADVERB}[,:]?\s+|[-•]\s+|{_BELIEF}|{_IT}\s+|not\s+\W{{0,3}}[A-Z]\W{{0,4}}but\s+(?:rather\s+)?|{_NOUN}|(?:选项|选择|选)\s*){{0,4}}",
     re.IGNORECASE,
 )
 
@@ -171,6 +178,8 @@ def _said(reply: str, cue: re.Match[str], kind: re.Pattern[str], choices: Sequen
     window = reply[start : start + 320].lstrip()
     whole = reply[cue.end() : cue.end() + 320].lstrip()  # a text may begin with words that lead to others
     letter = forms.letter.match(window)
+    if letter and _begins_list(reply, cue, start, letter["letter"]):
+        return
     if letter and not firm and not forms.passing.match(window, letter.end("letter")):
         letter = None
     chosen, until = "", 0
@@ -188,6 +197,23 @@ def _said(reply: str, cue: re.Match[str], kind: re.Pattern[str], choices: Sequen
             yield Statement(firm, False, cue.start(), letter_or_text(letter["letter"], choices), "")
     elif chosen:
         yield Statement(firm, False, cue.start(), chosen, "")
+
+
+def _begins_list(reply: str, cue: re.Match[str], start: int, letter: str) -> bool:
+    """True where a cue is the heading of the list of choices, not of an answer."""
+    between = re.match(r"\s*", reply[start:])
+    if "\n" not in cue[0] + reply[cue.end() : start] + (between[0] if between else ""):
+        return False
+    if re.search(r"(?:options?|choices)\W*$", cue[0], re.IGNORECASE) and not re.search(
+        r"\b(?:best|correct|right|final|my|chosen|only)\s+$",
+        reply[max(0, cue.start() - 20) : cue.start()],
+        re.IGNORECASE,
+    ):
+        return True
+    if re.search(r"\bare\W*$", cue[0]):  # the answers are:
+        return True
+    after = chr(ord(letter) + 1)
+    return letter in "Aa" and bool(re.search(rf"^[\s>#*-]*\(?{after}[).:]", reply[start : start + 3000], re.MULTILINE))
 
 
 class _Forms(NamedTuple):
@@ -216,12 +242,18 @@ def _forms(letters: str) -> _Forms:
     bare = "".join(each for each in letters if each not in "AI")
     capital = rf"(?:[{bare}]{_END}|[{words}]{_END}{after})" if bare else rf"[{words}]{_END}{after}"
     small = rf"(?:(?<=[(\[*\"'`{{>]){lower}(?=[)\]*\"'`}}<])|{lower}(?=[).](?:\s|$)|\s*$))"
-    finish = rf"{CLOSING}\s*(?:[.!,;:)。，；–—]|--|-\s|$|\n|(?:because|since|as|which|for|due)\b|选项|项)"
+    finish = (
+        rf"\)|{CLOSING}\*\*|{CLOSING}\s*(?:[.!,;:)。，；–—]|--|-\s|$|\n|(?:because|since|as|which|for|due)\b|选项|项)"
+    )
     right = (
-        r"(?:the\s+)?(?:most\s+)?(?:(?:correct|right|best|accurate)"
+        r"(?:the\s+)?(?:(?:correct|right|best|most\s+(?:correct|accurate|appropriate|suitable|likely|plausible|fitting|"
+        r"reasonable|logical))"
         r"(?:\s+(?:answer|choice|option|one|response|match|fit))?|(?:answer|correct\s+letter))\b"
     )
-    ending = r"(?=\s*(?:[.!,;:)*_\n。，]|$|(?:because|since|as|here|and|for|due|so|among|of|given|based)\b))"
+    ending = (
+        r"(?=\s*(?:[.!,;:)*_\n。，]|$|"
+        r"(?:because|since|as|here|and|for|due|so|among|of|given|based|regarding|according)\b))"
+    )
     chinese = (
         rf"(?<![A-Za-z])({upper})\s*(?:选项|项)?\s*(?:才|最|就|的说法|说法|的表述|表述)?(?:是|为)?\s*最?"
         r"(?:正确|对的|符合题意|当选)(?!吗|与否|率|性)"
@@ -231,7 +263,8 @@ def _forms(letters: str) -> _Forms:
         passing=re.compile(finish, re.MULTILINE),
         boxed=re.compile(rf"\\f?boxed\s*\{{{OPENING}({upper}){_END}"),
         judged=re.compile(
-            rf"(?<![\w'’-])({upper}){CLOSING}(?:\s*[,(–-][^.\n]{{1,60}}[,)–-])?\s+(?:is|would\s+be|must\s+be|seems|looks)\s+{right}"
+            rf"(?<![\w'’-])({upper}){CLOSING}"
+            rf"(?:\s*[,(–-][^.\n]{{1,60}}[,)–-]|(?<=\))(?:(?!\bis\b)[^.,;:!?\n]){{1,80}}?)?\s+(?:is|would\s+be|must\s+be|seems|looks)\s+{right}"
             rf"{_CONDITION}{ending}|{chinese}",
             re.MULTILINE,
         ),
