@@ -16,6 +16,7 @@ import json
 import os
 import resource
 import select
+import shutil
 import signal
 import statistics
 import subprocess
@@ -158,6 +159,25 @@ def fresh_interpreters(programs: Sequence[str], workers: int) -> int:
         return sum(pool.map(one, programs))
 
 
+def named_peer(text: str) -> tuple[str, str]:
+    """(name, absolute path of the interpreter) of ``NAME=PYTHON``; the peer's package must be importable there.
+
+    Raises:
+        argparse.ArgumentTypeError: the name is unknown, there is no such interpreter, or it lacks the package.
+    """
+    name, _, python = text.partition("=")
+    if name not in PEERS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=PYTHON with a name of {', '.join(PEERS)}")
+    found = shutil.which(str(Path(python).expanduser()))
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{name}: no interpreter {python!r}")
+    found = str(Path.cwd() / found)  # peers run elsewhere; a link stays one, as a virtual environment needs
+    package = name.replace("-", "_")
+    if subprocess.run([found, "-c", f"import {package}"], stderr=subprocess.DEVNULL, check=False).returncode:
+        raise argparse.ArgumentTypeError(f"{name}: {python} cannot import {package}: {python} -m pip install {name}")
+    return name, found
+
+
 def peer(name: str, python: str, items: Sequence[Item], workers: int) -> tuple[float, int]:
     """Seconds a peer took, its own start left out, and how many programs it passed."""
     work = [{"task_id": item.id, "prompt": item.turns[0], "code": item.reference[0], **item.meta} for item in items]
@@ -176,7 +196,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="folder with humaneval/data/HumanEval.jsonl.gz")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)), help="programs at once")
-    parser.add_argument("--peer", action="append", default=[], metavar="NAME=PYTHON", help=f"of {', '.join(PEERS)}")
+    parser.add_argument("--peer", action="append", default=[], type=named_peer, metavar="NAME=PYTHON",
+                        help=f"{' or '.join(PEERS)}, and an interpreter that has it")  # fmt: skip
     arguments = parser.parse_args()
     for name in WARM:
         importlib.import_module(name)
@@ -205,8 +226,7 @@ def main() -> None:
                     began = time.perf_counter()
                     passed = run(programs, arguments.workers)
                     found[name] = time.perf_counter() - began, passed
-                for text in arguments.peer:
-                    name, _, python = text.partition("=")
+                for name, python in arguments.peer:
                     found[name] = peer(name, python, items, arguments.workers)
                 for name, (seconds, passed) in found.items():
                     if passed != len(items):
