@@ -17,6 +17,7 @@ from judgebench.runs import Run, read_records
 from judgebench.stages import settings as flags
 from judgebench.stages import stopping
 from judgebench.stages.hearings import hear, missing, verdicts_of
+from judgebench.stages.judge_sampling import drawn, refuse_unable
 from judgebench.stages.opening import (
     WITHOUT_MODEL,
     Ready,
@@ -36,17 +37,12 @@ from judgebench.types import (
     Judge,
     Matchup,
     Model,
-    Sampling,
     Usage,
     Verdict,
 )
 
 FINAL = ("unreadable", "not applicable", "item lacks")
 """How the errors begin that asking again would not mend, or would pay for twice."""
-
-ABLE = {"logprobs": ("openai", "hf", "vllm", "scripted"), "json_schema": ("openai", "vllm", "scripted"),
-        "one_of": ("vllm", "scripted")}  # fmt: skip
-"""What a judge's requests may need → the built-in backends that give it."""
 
 
 class Scope(NamedTuple):
@@ -119,33 +115,6 @@ def plan(settings: Settings) -> tuple[list[Model], list[Rubric]]:
             if model.backend not in WITHOUT_MODEL:
                 refuse_unable(maker, model, plugins.load("backends", model.backend))
     return judges, rubrics
-
-
-def drawn(rubric: Rubric, settings: Settings) -> tuple[int, Sampling]:
-    """How many verdicts a judge gives on each matchup by a rubric, and how it draws: flags over the rubric's own."""
-    own = rubric.sampling
-    warmth = settings.judge_temperature
-    if isinstance(warmth, msgspec.UnsetType):
-        warmth = 0.0 if own.temperature is None else own.temperature
-    most = settings.judge_max_tokens or own.max_tokens or 2048
-    return settings.judge_samples or own.samples or 1, Sampling(temperature=warmth, max_tokens=most)
-
-
-def refuse_unable(maker: Judge, model: Model, backend: object) -> None:
-    """Nothing, when the backend (or its class) can do what the judge's requests need.
-
-    Raises:
-        UserError: it cannot: log-probabilities, or replies held to a form.
-    """
-    needs: frozenset[str] = getattr(maker, "needs", frozenset())
-    for need in sorted(needs - getattr(backend, "provides", frozenset())):
-        able = [name for name in plugins.BUILT_IN["backends"] if name in ABLE[need]]
-        what = {"logprobs": "log-probabilities of replies", "json_schema": "replies held to a JSON schema"}
-        rubric = maker.rubric.partition("@")[0]
-        raise UserError(
-            f"rubric {rubric} needs {what.get(need, 'replies held to a choice of texts')}, which the backend "
-            f"{model.backend!r} of judge {model.name!r} does not give; those that do: {', '.join(able)}"
-        )
 
 
 def make_judge(model: Model, rubric: Rubric) -> Judge:
