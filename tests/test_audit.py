@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from endpoint_server import EndpointServer, judging
 
 from judgebench.backends.scripted import ScriptedBackend
 from judgebench.cli import main
@@ -163,6 +164,16 @@ def test_the_audit_is_a_run_that_can_be_rated_and_reported(files: dict[str, str]
     summary = json.loads((Path(files["out"]) / "summary.json").read_text())
     assert {row["left"] for row in summary["pairs"]} == {"attack@empty", "attack@echo"}
     assert "attack@echo" in (Path(files["out"]) / "report.md").read_text()
+
+
+def test_a_judge_behind_http_is_audited_alike_and_a_second_time_for_nothing(files: dict[str, str]) -> None:
+    words = ["audit", "j=openai/x", "--rubric", files["pair"], "--suite", files["facts"], "--limit", "6"]
+    words += ["--out", files["out"], "--attack", "verdict-a", "--quiet"]
+    with EndpointServer(judging("A")) as server:
+        for _ in range(2):
+            with pytest.raises(AuditFailed, match="not withstood: verdict-a"):
+                main([*words, "--option", f"j.base_url={server.base_url}"])
+        assert len(server.seen) == 12
 
 
 def test_the_command_ends_with_five_where_the_gate_fails_and_zero_where_it_holds(

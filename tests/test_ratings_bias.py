@@ -23,7 +23,7 @@ from judgebench.ratings.bias import (
     verbosity,
 )
 from judgebench.ratings.intervals import clustered_error
-from judgebench.ratings.self_preference import self_preference
+from judgebench.ratings.self_preference import excess_log_odds, self_preference
 from judgebench.ratings.style import style_counts, style_differences
 from judgebench.ratings.sway import SELF, ShownPair, sway
 
@@ -124,6 +124,44 @@ def test_self_preference_is_undefined_at_certainty_and_a_generous_judge_favours_
     assert generous.difference_in_differences_se == pytest.approx(math.sqrt(2 / 24 + 2 / 25))
     with pytest.raises(UserError, match=r"\[0, 1\]"):
         self_preference(1.2, 0.5)
+
+
+def test_excess_log_odds_are_those_of_the_rates_with_errors_that_know_the_questions() -> None:
+    random = np.random.default_rng(6)
+
+    def cell(judge: float, people: float) -> list[tuple[float, float]]:
+        return [(float(random.random() < judge), float(random.random() < people)) for _ in range(400)]
+
+    own, other = cell(0.62, 0.52), cell(0.48, 0.47)
+    found = excess_log_odds(own, other)
+    rates = [float(np.mean([pair[column] for pair in cells])) for cells in (own, other) for column in (0, 1)]
+    closed = self_preference(*rates, n=400)
+    assert found.value == pytest.approx(closed.difference_in_differences)
+    assert found.se == pytest.approx(closed.difference_in_differences_se, rel=0.06)
+    alone = excess_log_odds(own, own_clusters=[i // 4 for i in range(400)])
+    assert alone.value == pytest.approx(closed.log_odds)
+    doubled = excess_log_odds([*own, *own], own_clusters=[*range(400), *range(400)])
+    assert doubled.se == pytest.approx(excess_log_odds(own).se, rel=1e-9)  # the same answers twice tell nothing new
+    assert excess_log_odds([(1.0, 0.0), (1.0, 1.0)]).value is None
+    assert excess_log_odds([]).note == "no answer of the judge's family"
+    with pytest.raises(UserError, match="for both"):
+        excess_log_odds(own, other, list(range(400)))
+
+
+def test_excess_log_odds_cover_the_truth() -> None:
+    random, truth, inside = np.random.default_rng(9), 0.6, 0
+    for _ in range(300):
+        ease = random.normal(scale=0.8, size=(100, 1))
+        judge = 1 / (1 + np.exp(-(ease + 0.3 + truth)))
+        people = 1 / (1 + np.exp(-(ease + 0.3)))
+        marginal = math.log(judge.mean() / (1 - judge.mean())) - math.log(people.mean() / (1 - people.mean()))
+        draws = [(random.random((100, 3)) < chance).astype(float).ravel() for chance in (judge, people)]
+        found = excess_log_odds(list(zip(*(draw.tolist() for draw in draws), strict=True)),
+                                own_clusters=[i // 3 for i in range(300)])  # fmt: skip
+        assert found.low is not None
+        assert found.high is not None
+        inside += found.low <= marginal <= found.high
+    assert 0.91 <= inside / 300 <= 0.99
 
 
 def test_the_error_of_a_difference_is_the_paired_one_where_both_sides_are_whole() -> None:

@@ -8,9 +8,12 @@ out what a judge does to everyone. From single verdicts: `judgebench.ratings.bia
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
+
+import numpy as np
 
 from judgebench.errors import UserError
+from judgebench.ratings.intervals import FLAT, Estimate, cluster_codes, t_interval
 from judgebench.types import Record
 
 
@@ -69,6 +72,60 @@ def self_preference(
         difference_in_differences=_minus(own, other),
         difference_in_differences_se=_root_of_sum(spreads),
     )
+
+
+def excess_log_odds(
+    own: Sequence[tuple[float, float]],
+    other: Sequence[tuple[float, float]] = (),
+    own_clusters: Sequence[Hashable] | None = None,
+    other_clusters: Sequence[Hashable] | None = None,
+    level: float = 0.95,
+) -> Estimate:
+    """Self-preference in log-odds from single judgements, with a question-clustered interval.
+
+    logit J_own - logit H_own, less the same of other families where those are given (a difference-in-differences). The
+    error is that of the linearised log-odds of means summed by question (delta method, CR1), t with G - 1 degrees of
+    freedom: so judge and people on one answer, and own and other answers of one question, are not taken as independent.
+
+    Args:
+        own: (judge's points, people's points) of an answer of the judge's family, one for each pair.
+        other: the same of answers of other families.
+        own_clusters: the question of each of ``own``; None takes them, and then ``other`` too, as independent.
+        other_clusters: the question of each of ``other``, named as in ``own_clusters``.
+        level: coverage.
+
+    Raises:
+        UserError: lengths that differ, points outside [0, 1], or clusters for one of two sides only.
+    """
+    if any(not 0 <= each <= 1 for pair in (*own, *other) for each in pair):
+        raise UserError("points must lie in [0, 1]")
+    if other and (own_clusters is None) != (other_clusters is None):
+        raise UserError("clusters are needed for both own and other, or for neither")
+    clusters = None if own_clusters is None else [*own_clusters, *(other_clusters or ())]
+    n = len(own) + len(other)
+    codes = cluster_codes(clusters, n)
+    groups = int(codes.max()) + 1 if n else 0
+    if not own:
+        return Estimate(value=None, n=n, clusters=groups, note="no answer of the judge's family")
+    value = 0.0
+    influence = np.zeros(n)
+    for pairs, start, sign in ((own, 0, 1.0), (other, len(own), -1.0)):
+        for column, side in ((0, 1.0), (1, -1.0)) if pairs else ():
+            points = np.array([pair[column] for pair in pairs])
+            mean = float(points.mean())
+            if mean in (0.0, 1.0):
+                return Estimate(value=None, n=n, clusters=groups, note="a win rate of 0 or 1 has no finite log-odds")
+            value += sign * side * math.log(mean / (1 - mean))
+            spread = len(points) * mean * (1 - mean)
+            influence[start : start + len(points)] += sign * side * (points - mean) / spread
+    if groups < 2:
+        return Estimate(value=value, n=n, clusters=groups, note="one question: no interval")
+    sums = np.bincount(codes, weights=influence)
+    se = math.sqrt(groups / (groups - 1) * float(sums @ sums))
+    if se < FLAT:
+        return Estimate(value=value, se=0.0, n=n, clusters=groups, note="no variation between questions: no interval")
+    low, high = t_interval(value, se, groups - 1, level)
+    return Estimate(value=value, low=low, high=high, se=se, n=n, clusters=groups)
 
 
 def _minus(a: float | None, b: float | None) -> float | None:
