@@ -70,6 +70,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "list": "judgebench.stages.list",
         "check": "judgebench.stages.check",
         "demo": "judgebench.stages.demo",
+        "plan": "judgebench.stages.plan",
     },
 }
 """Group → name → ``module:object`` (a stage is a module)."""

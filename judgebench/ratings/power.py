@@ -11,6 +11,7 @@ import numpy as np
 from scipy import special
 
 from judgebench.errors import UserError
+from judgebench.types import Record
 
 
 def variance_of_difference(
@@ -50,6 +51,90 @@ def smallest_difference(items: int, variance: float, alpha: float = 0.05, power:
     if items < 1:
         raise UserError(f"a comparison needs at least one question, found {items}")
     return _reach(alpha, power) * math.sqrt(variance / items)
+
+
+class Prior(Record, frozen=True, kw_only=True):
+    """What is known of a comparison before any of it was made."""
+
+    sd: float
+    """Standard deviation over questions of what is averaged."""
+    correlation: float | None
+    """Correlation of the two models' scores; None where there is one score a question (a game)."""
+    source: str
+    """Where it is from."""
+
+
+PRIORS = {
+    "against-baseline": Prior(
+        sd=0.241,
+        correlation=0.38,
+        source="AlpacaEval 2, 56 models: median pair's difference of preferences over a baseline",
+    ),
+    "against-baseline-strong": Prior(sd=0.337, correlation=0.41, source="AlpacaEval 2, strong models: the same"),
+    "head-to-head": Prior(sd=0.5, correlation=None, source="games won or lost: the most that a win rate can vary"),
+    "accuracy": Prior(
+        sd=0.5, correlation=0.5, source="two models right half the time, correlated 0.5: sd sqrt(2 x 0.25 x 0.5)"
+    ),
+}
+"""Name → prior. Differences of scores in [0, 1], or a win rate."""
+
+
+class PowerPlan(Record, frozen=True, kw_only=True):
+    """What a number of questions can show."""
+
+    items: int
+    """Questions."""
+    sd: float
+    """Standard deviation over questions, of the prior or pilot."""
+    alpha: float
+    """Level of each test, after Bonferroni for the comparisons planned."""
+    comparisons: int
+    """Comparisons planned."""
+    smallest_difference: float
+    """Smallest true difference found with the power asked for."""
+    difference: float | None
+    """The difference hoped for; None where none was named."""
+    power: float | None
+    """Chance to find it."""
+    items_needed: int | None
+    """Questions at which that chance is the power asked for."""
+    enough: bool | None
+    """Whether there are as many."""
+
+
+def plan(
+    items: int, sd: float, *, difference: float | None = None, comparisons: int = 1, alpha: float = 0.05,
+    power: float = 0.8,
+) -> PowerPlan:  # fmt: skip
+    """What ``items`` questions show of a mean (a difference, or a win rate less 0.5) whose sd over questions is ``sd``.
+
+    Raises:
+        UserError: no items or comparisons, an sd that is not above 0, or a difference of 0.
+    """
+    if not sd > 0:
+        raise UserError(f"a plan needs a standard deviation above 0, found {sd:g}: the pilot does not vary")
+    if comparisons < 1:
+        raise UserError(f"a plan needs at least one comparison, found {comparisons}")
+    level = alpha / comparisons
+    needed = None if difference is None else math.ceil(items_needed(difference, sd**2, level, power))
+    return PowerPlan(
+        items=items, sd=sd, alpha=level, comparisons=comparisons,
+        smallest_difference=smallest_difference(items, sd**2, level, power), difference=difference,
+        power=None if difference is None else difference_power(items, difference, sd**2, level), items_needed=needed,
+        enough=None if needed is None else items >= needed,
+    )  # fmt: skip
+
+
+def difference_power(items: int, difference: float, variance: float, alpha: float = 0.05) -> float:
+    """Power of a two-sided z-test of a mean over ``items`` questions at a true ``difference``, both tails.
+
+    Raises:
+        UserError: no items, or a variance that is not above 0.
+    """
+    if items < 1 or not variance > 0:
+        raise UserError("power needs at least one question and a variance above 0")
+    z, shift = float(special.ndtri(1 - alpha / 2)), abs(difference) / math.sqrt(variance / items)
+    return float(special.ndtr(shift - z) + special.ndtr(-shift - z))
 
 
 def win_rate_power(items: int, share: float, alpha: float = 0.05) -> tuple[float, float]:

@@ -61,6 +61,8 @@ class Comparison(Record, frozen=True, kw_only=True):
     """The same, corrected by Holm for all that this command compared."""
     screened_p: float | None = None
     """The same by Benjamini and Hochberg."""
+    spread: float | None = None
+    """Standard deviation over questions of what is averaged; None where nothing varies."""
     smallest_difference: float | None = None
     """Smallest difference that this many questions show at power 0.8."""
     items_needed: int | None = None
@@ -217,7 +219,9 @@ def _scores(held: Held, pair: tuple[str, str], people: Sequence[str], extras: Ex
             Comparison(
                 suite=key[0], judge=key[1], rubric=key[2], dimension=key[3], method="paired difference", left=left,
                 right=right, value=paired.difference, low=paired.low, high=paired.high, n=paired.n,
-                clusters=paired.clusters, p_value=paired.p_value, smallest_difference=paired.smallest_difference,
+                clusters=paired.clusters, p_value=paired.p_value,
+                spread=paired.se * math.sqrt(paired.clusters) if paired.se else None,
+                smallest_difference=paired.smallest_difference,
                 items_needed=paired.items_needed, calibrated=calibrated, paired=paired,
                 equivalence=_equivalence(paired.difference, paired.se, paired.clusters, extras.margin),
                 bootstrap=_bootstrap(list(delta.values()), shared, held, extras), note="; ".join(filter(None, notes)),
@@ -270,6 +274,7 @@ def _games(held: Held, pair: tuple[str, str], people: Sequence[str], extras: Ext
                 suite=key[0], judge=key[1], rubric=key[2], dimension=key[3], method="win rate", left=left, right=right,
                 value=estimate.value, low=estimate.low, high=estimate.high, n=estimate.n, clusters=estimate.clusters,
                 p_value=t_test(gap, error.cr1, error.clusters),
+                spread=None if variance is None else math.sqrt(variance),
                 smallest_difference=None if variance is None else smallest_difference(error.clusters, variance),
                 items_needed=None if variance is None or abs(gap) < FLAT else math.ceil(items_needed(gap, variance)),
                 equivalence=_equivalence(gap, error.cr1, error.clusters, extras.margin), calibrated=calibrated,
