@@ -8,6 +8,8 @@ from scipy import special
 
 from judgebench.errors import UserError
 from judgebench.ratings import bradley_terry, hierarchy, joint_dimensions
+from judgebench.report.apart import apart_table
+from judgebench.report.judged import Group
 from judgebench.types import Game
 
 DIMENSIONS = ("accuracy", "helpfulness", "language")
@@ -160,3 +162,39 @@ def test_ratings_of_games_have_a_row_for_every_dimension_and_the_composite():
     assert {row.value for row in gone} == {None}
     assert all("in 'helpfulness': separated" in row.note for row in gone)
     assert joint_dimensions.families([game for game in made if game.dimension == "accuracy"]) == {}
+
+
+def test_the_report_says_which_dimensions_are_alike_and_who_differs_in_them():
+    random = np.random.default_rng(8)
+    theta = truth(random, 10, np.array([[0.4]]))
+    theta = np.vstack([theta, theta, theta])
+    theta[2, 0] += 3
+    games, clusters = played(random, theta, 300)
+    made = [
+        Game(
+            suite="s",
+            item=str(item),
+            turn=1,
+            rubric="r@1",
+            judge="j",
+            dimension=name,
+            left=left,
+            right=right,
+            score=score,
+        )
+        for name in games
+        for (left, right, score), item in zip(games[name], clusters[name], strict=True)
+    ]
+    fits = joint_dimensions.families(made)
+    (row,) = joint_dimensions.described(fits)
+    (line,) = joint_dimensions.doubts(fits)
+    assert line.startswith("j by r@1 on s: accuracy and helpfulness are not told apart")
+    pairs = {(pair["one"], pair["other"]): pair for pair in row["pairs"]}
+    assert pairs["accuracy", "helpfulness"]["r"] > 0.9
+    assert [model["model"] for model in pairs["accuracy", "language"]["models"] if model["differs"]][0] == "m00"
+    group = Group(suite="s", judge="j", rubric="r@1", dimensions=DIMENSIONS)
+    table = apart_table({"dimensions": [row]}, group)
+    assert [cells[0].text for cells in table.rows] == [
+        "accuracy – helpfulness", "accuracy – language", "helpfulness – language"]  # fmt: skip
+    assert "m00 -" in table.rows[1][2].text
+    assert apart_table({}, group).rows == ()

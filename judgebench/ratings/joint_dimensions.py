@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from judgebench.errors import UserError
 from judgebench.ratings.dimensions import OVERALL, Family
@@ -73,6 +75,47 @@ def ratings_of(games: Sequence[Game], fits: Mapping[Family, DimensionFit | str])
                     )
                 )
     return ratings
+
+
+def described(fits: Mapping[Family, DimensionFit | str]) -> list[dict[str, Any]]:
+    """A row for each family: its note, and for every two dimensions the correlation and each model's difference.
+
+    ``differs`` is whether the interval of the difference leaves out 0; ``r`` is None where Σ was not estimated.
+    """
+    rows = []
+    for (suite, judge, rubric), found in fits.items():
+        row: dict[str, Any] = {"suite": suite, "judge": judge, "rubric": rubric, "note": found, "pairs": []}
+        if not isinstance(found, str):
+            row["note"] = found.note
+            correlations = {(each.one, each.other): each for each in found.correlations}
+            for one, other in itertools.combinations(found.dimensions, 2):
+                known = correlations.get((one, other))
+                models = []
+                for model in found.models:
+                    gap = found.difference(model, one, other)
+                    differs = gap.low is not None and gap.high is not None and not gap.low <= 0 <= gap.high
+                    models.append(
+                        {"model": model, "value": gap.value, "low": gap.low, "high": gap.high, "differs": differs}
+                    )
+                row["pairs"].append(
+                    {
+                        "one": one, "other": other, "models": models, "r": known.r if known else None,
+                        "low": known.low if known else None, "high": known.high if known else None,
+                    }
+                )  # fmt: skip
+        rows.append(row)
+    return rows
+
+
+def doubts(fits: Mapping[Family, DimensionFit | str]) -> list[str]:
+    """A line for every two dimensions that a judge does not tell apart."""
+    return [
+        f"{judge} by {rubric} on {suite}: {each.statement}"
+        for (suite, judge, rubric), found in fits.items()
+        if not isinstance(found, str)
+        for each in found.correlations
+        if each.statement
+    ]
 
 
 def _made(found: DimensionFit, dimension: str, model: str) -> Contrast:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 
-from judgebench.report import judged, overview, sway
+from judgebench.report import apart, judged, overview, sway
 from judgebench.report.cards import badge, items_section
 from judgebench.report.charts import Axis, Point, dot_plot, fitted, shares, spanning
 from judgebench.report.details import Details
@@ -218,7 +218,7 @@ def _group(summary: Summary, group: Group, ident: str, links: dict[str, str]) ->
     if any(heats):
         parts += [element("h4", "Win rates: row over column"), _legend(), element("div.heats", heats)]
     tables = [judged.verdicts_table(summary, group), judged.bias_table(summary, group)]
-    tables += [sway.sway_table(summary, group), sway.debiased_table(summary, group)]
+    tables += [sway.sway_table(summary, group), sway.debiased_table(summary, group), apart.apart_table(summary, group)]
     parts += [_table(table) for table in tables if table.rows]
     pairs = judged.pairs_table(summary, group)
     if pairs.rows:

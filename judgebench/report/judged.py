@@ -34,6 +34,7 @@ from judgebench.types import Record
 METHODS = {
     "win-rate": "Win rate [95 % interval]",
     "bradley-terry": "Bradley–Terry [95 % interval]",
+    "hierarchical": "Hierarchical [95 % interval]",
     "online-elo": "Online Elo ± sd over shuffles",
     "grade": "Mean grade [95 % interval]",
 }
@@ -154,7 +155,7 @@ def rating_text(row: Row) -> str:
     """One rating with its interval, in the form of its method."""
     if row["method"] == "online-elo":
         return spread(row["value"], row["low"], row["high"])
-    form = {"bradley-terry": points, "grade": grade, "win-rate": rate}.get(row["method"], rate)
+    form = {"bradley-terry": points, "hierarchical": points, "grade": grade, "win-rate": rate}.get(row["method"], rate)
     return estimate(row["value"], row["low"], row["high"], form)
 
 

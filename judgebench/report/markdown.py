@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from judgebench.report import judged, overview, sway
+from judgebench.report import apart, judged, overview, sway
 from judgebench.report.figures import count, share
 from judgebench.report.tables import Cell, Summary, Table, distinct, judge_label
 from judgebench.report.visible import one_line
@@ -103,7 +103,7 @@ def _judged(summary: Summary) -> list[str]:
         for dimension in group.dimensions:
             lines += titled(judged.matrix_table(summary, group, dimension), 4)
         mine = (judged.pairs_table, judged.verdicts_table, judged.bias_table, sway.sway_table, sway.debiased_table)
-        for table in mine:
+        for table in (*mine, apart.apart_table):
             lines += titled(table(summary, group), 4)
     return lines
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from judgebench.report import judged, overview, sway
+from judgebench.report import apart, judged, overview, sway
 from judgebench.report.figures import count, share
 from judgebench.report.judge_card import JudgeCard, card_title, trial_table
 from judgebench.report.tables import Summary, Table
@@ -48,7 +48,8 @@ def print_summary(summary: Summary, console: Console) -> None:
         for dimension in group.dimensions:
             board = judged.leaderboard(summary, group, dimension)
             _print(board, board.title, console)
-        for made in (judged.verdicts_table, judged.bias_table, sway.sway_table, sway.debiased_table):
+        tables = (judged.verdicts_table, judged.bias_table, sway.sway_table, sway.debiased_table, apart.apart_table)
+        for made in tables:
             table = made(summary, group)
             _print(table, table.title, console, remarks=made is sway.sway_table)
     _print(overview.usage_table(summary), "Usage", console)

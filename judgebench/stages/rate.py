@@ -12,7 +12,7 @@ import msgspec
 
 from judgebench import plugins
 from judgebench.errors import TooManyUnscored
-from judgebench.ratings import dimensions, grades, passk
+from judgebench.ratings import dimensions, grades, joint_dimensions, passk
 from judgebench.ratings.dimensions import with_overall
 from judgebench.report.leaderboard import leaderboard_rows, render_csv
 from judgebench.runs import Run
@@ -76,8 +76,11 @@ def rate(run: Run, settings: Settings) -> dict[str, Any]:
     verdicts, stale = standing(run, run.verdicts().values())
     games, left_out = games_of(run, verdicts)
     rubrics = dimensions_of(run)
-    ratings = rated(verdicts, games, rubrics)
+    joint = joint_dimensions.families(games)
+    ratings = rated(verdicts, games, rubrics) + joint_dimensions.ratings_of(games, joint)
     summary = summaries.summarise(run, verdicts, (with_overall(games, rubrics), left_out), ratings, stale=stale)
+    summary["dimensions"] = joint_dimensions.described(joint)
+    summary["warnings"] += joint_dimensions.doubts(joint)
     run.write("ratings.jsonl", b"".join(msgspec.json.encode(rating) + b"\n" for rating in ratings))
     run.write("summary.json", msgspec.json.format(msgspec.json.encode(summary), indent=1))
     run.write("leaderboard.csv", render_csv(leaderboard_rows(summary)))
