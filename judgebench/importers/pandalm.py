@@ -2,8 +2,8 @@
 
 ``testset-v1.json``: idx, cmp_key (MODEL1_MODEL2), instruction, input, response1, response2, annotator1, annotator2 …
 (1 or 2: that response is better, 0: alike). A judge's file: idx and NAME_result, NAME_reason, NAME_reference; the
-word "Tie" is 0, and anything else is unscored, with the word kept. ``--name`` maps models; ``--judge`` renames the
-judge.
+word "Tie" is 0, and anything else is unscored, with the word kept, or with ``--compat`` a tie, as its authors count
+it. ``--name`` maps models; ``--judge`` renames the judge.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from judgebench.importers.records import Gathered, Judged, Options, Pair, Side, preference
+from judgebench.importers.records import Gathered, Judged, Options, Pair, Side, as_tie, preference
 from judgebench.importers.rows import Row, no_form, read_rows, short
 
 
@@ -29,7 +29,8 @@ def read(files: Sequence[Path], options: Options) -> Gathered:
             if "response1" in row and "response2" in row:
                 _pair(row, suite, gathered)
             elif "idx" in row and len(results) == 1:
-                gathered.verdicts.append(_judged(row, suite, results[0], options))
+                judged = _judged(row, suite, results[0], options)
+                gathered.verdicts.append(as_tie(judged, gathered) if options.compat else judged)
             elif "instruction" in row:
                 gathered.item(suite, (_question(row),), place=row.place, category=_category(row))
             else:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from judgebench.importers.records import Gathered, Options
+from judgebench.importers.records import Gathered, Options, as_tie
 from judgebench.importers.reviews import gather
 from judgebench.importers.rows import no_form
 
@@ -23,4 +23,6 @@ def read(files: Sequence[Path], options: Options) -> Gathered:
     gathered, others = gather(files, options, options.suite or "prd")
     for row in others:
         raise no_form(row, "prd", "question_id with text, answer_id and model_id, or score")
+    if options.compat:
+        gathered.verdicts = [as_tie(each, gathered) for each in gathered.verdicts]
     return gathered

@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from judgebench.errors import UserError
 from judgebench.types import Item, Kind, Record
 
@@ -24,6 +26,8 @@ class Options(Record, frozen=True, kw_only=True):
     """Judge of files that do not name theirs."""
     baseline: str = ""
     """Model shown beside the others, where the files do not name it."""
+    compat: bool = False
+    """Count an unreadable verdict as the tool's own code does, where that is a tie; else it is unscored."""
     aliases: Mapping[str, str] = {}
     """What earlier imports of the run learned: the stem of a file's name → the model whose answers it holds."""
     answers: Mapping[str, str] = {}
@@ -181,6 +185,14 @@ def fingerprint(turns: Sequence[str]) -> str:
 def said(turns: Sequence[str]) -> str:
     """A hash of an answer's words: what differs in white space around a turn alone is the same answer."""
     return hashlib.sha256("\0".join(turn.strip() for turn in turns).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def as_tie(judged: Judged, gathered: Gathered) -> Judged:
+    """The judgement as a tool counts it that makes ties of what it cannot read; a note says so."""
+    if judged.scores:
+        return judged
+    gathered.note("what could not be read is counted as a tie, as this tool's own code does (--compat)")
+    return msgspec.structs.replace(judged, scores=TIE, error="", reply=judged.reply or judged.error)
 
 
 def question_id(turns: Sequence[str]) -> str:

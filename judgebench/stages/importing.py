@@ -9,10 +9,14 @@ from pathlib import Path
 
 from judgebench import plugins
 from judgebench.errors import UserError
+from judgebench.importers.joining import read_keys
 from judgebench.importers.records import Options
-from judgebench.importers.writing import Imported, read_keys, write
+from judgebench.importers.writing import Imported, write
 from judgebench.runs import Run
 from judgebench.stages.settings import run_path
+
+TIES = ("pandalm", "prd")
+"""Formats whose tools count what they cannot read as a tie."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,6 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--judge", default="", metavar="NAME", help="who judged, where the files do not say")
     parser.add_argument("--baseline", default="", metavar="MODEL",
                         help="arena-hard: the model that all met, where the files do not say")  # fmt: skip
+    parser.add_argument("--compat", action="store_true",
+                        help="pandalm, prd: count what could not be read as a tie, as their code does")  # fmt: skip
     parser.add_argument("--quiet", action="store_true", help="print nothing")
 
 
@@ -43,7 +49,7 @@ def main(args: argparse.Namespace) -> int:
     """
     found = import_files(
         args.format, [Path(text) for text in args.files], run_path(args.run), names=parse_names(args.name),
-        suite=args.suite, judge=args.judge, baseline=args.baseline,
+        suite=args.suite, judge=args.judge, baseline=args.baseline, compat=args.compat,
     )  # fmt: skip
     if not args.quiet:
         sys.stdout.write(f"{args.run}: {_counts(found)}\n")
@@ -54,7 +60,7 @@ def main(args: argparse.Namespace) -> int:
 
 def import_files(
     format: str, files: Sequence[Path], path: Path, *, names: dict[str, str] | None = None, suite: str = "",
-    judge: str = "", baseline: str = "",
+    judge: str = "", baseline: str = "", compat: bool = False,
 ) -> Imported:  # fmt: skip
     """What was added to a run by importing files.
 
@@ -66,16 +72,19 @@ def import_files(
         suite: suite to import into.
         judge: who judged, where the files do not say.
         baseline: whom all met, where the files do not say.
+        compat: read unreadable verdicts as the tool's own code does, where it counts them as ties.
 
     Raises:
         UserError: the format is unknown, or a row is not of it; nothing is written then.
     """
     read = plugins.load("importers", format)
+    if compat and format not in TIES:
+        raise UserError(f"--compat has no effect with {format}: its tool leaves out what it cannot read")
     held = read_keys(Run(path)) if (path / "manifest.json").is_file() else None
     options = Options(
         names=names or {}, suite=suite, judge=judge, baseline=baseline,
         aliases=held.aliases if held else {}, answers={id: key[2] for id, key in held.answers.items()} if held else {},
-        learned=held.learned if held else {},
+        learned=held.learned if held else {}, compat=compat,
     )  # fmt: skip
     gathered = read(files, options)
     return write(Run(path, create=True), format, files, gathered, options)
