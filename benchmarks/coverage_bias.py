@@ -1,4 +1,4 @@
-"""Do debiased intervals cover the truth? ``python benchmarks/coverage_bias.py [--runs 600] [--questions 80]``.
+"""Do debiased intervals cover the truth? ``python benchmarks/coverage_bias.py [--runs 1000] [--questions 80]``.
 
 A simulated judge with planted position, length and self-preference biases and simulated people without any judge the
 same four models on the same questions, every pair in both orders. The truth does not depend on length, but the worst
@@ -75,7 +75,7 @@ def coverage(runs: int, questions: int = 80, seed: int = 0) -> list[Covered]:
 def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=600)
+    parser.add_argument("--runs", type=int, default=1000)
     parser.add_argument("--questions", type=int, default=80)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
