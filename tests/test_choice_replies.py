@@ -185,6 +185,74 @@ def test_a_chinese_reply_is_read_as_a_person_reads_it(reply: str, letter: str) -
 
 
 @pytest.mark.parametrize(
+    ("reply", "letter"),
+    [
+        ("B. Paris is the capital of France, so the answer is B.", "B"), ("I would choose Paris.", "B"),
+        ("Sure! The answer is B) Paris.", "B"), ("Answer is B", "B"), ("answer: b. paris", "B"),
+        ("B is right.", "B"), ("Paris (B)", "B"), ("Paris, so B", "B"), ("**Paris**", "B"),
+        ("The answer is option (B), Paris", "B"), ("It should be B.", "B"), ("Must be B", "B"),
+        ("I'm going with B.", "B"), ("My pick: B", "B"), ("I pick B", "B"), ("Going with B.", "B"),
+        ("The correct answer is not A; it is B.", "B"), ("The correct answer is B, not A.", "B"),
+        ("A? No. B? Yes.", ""), ("None of the above", ""), ("I cannot answer that question.", ""),
+        ("As an AI model, I can't choose.", ""), ("A", "A"), ("A.", "A"), ("a", "A"), ("I", ""), ("Option B", "B"),
+        ("Option B: Paris", "B"), ("Choice (B)", "B"), ("The answer is letter B", "B"),
+        ("The answer is: **B. Paris**", "B"), ("The answer: B", "B"), ("Correct answer: B. Paris", "B"),
+        ("The correct option is B", "B"), ("Correct option: (B)", "B"),
+        ("(B) Paris is the capital of France.", "B"),
+        ("B) Paris\n\nParis is the capital. A) London is wrong since it is in England.", "B"),
+        ("A: London\nB: Paris\n\nB", "B"), ("Both B and C", ""), ("B/C", ""), ("B, C", ""), ("B & C", ""),
+        ("B and C are correct", ""), ("Either B or C", ""), ("Eliminate A, C and D. That leaves B.", "B"),
+        ("By elimination, B.", "B"), ("B!!", "B"), ("✅ B", "B"), ("👉 B. Paris", "B"), ("Answer → B", "B"),
+        ("Answer = B", "B"), ("`B`", "B"), ("```\nB\n```", "B"), ("> B", "B"), ("- B", "B"), ("1. B", ""),
+        ("Answer (B)", "B"), ("Answer B", "B"),
+        ("The answer is B (Paris). Note that the answer is often mistaken for A.", "B"),
+        ("The answer isn't A. It's B.", "B"), ("The answer cannot be A. The answer is B", "B"),
+        ("The answer can't be A.", ""), ("The answer is neither A nor B.", ""), ("The answer is not B.", ""),
+        ("The answer is definitely not B.", ""), ("If the answer is B, then so be it.", ""),
+        ("What is B? The answer is C", "C"), ("Assume B is correct. Then contradiction. So it's C.", "C"),
+        ("Suppose the answer is B. Then no. Hence C.", "C"), ("The final answer is \\text{B}.", "B"),
+        ("The answer is $\\text{(B) Paris}$", "B"), ("\\boxed{\\text{(B)}}", "B"), ("\\boxed{B) Paris}", "B"),
+        ("\\boxed{Paris}", "B"), ("\\boxed{\\text{Paris}}", "B"), ("$$\\boxed{B}$$", "B"),
+        ("\\boxed{A}, correction: \\boxed{B}", "B"), ("{\"answer\": \"Paris\"}", "B"), ("{\"choice\": \"B\"}", "B"),
+        ("{\"reasoning\": \"A is tempting\", \"answer\": \"B\"}", "B"), ("<answer>Paris</answer>", "B"),
+        ("<answer> (B) </answer>", "B"), ("<final_answer>B</final_answer>", "B"), ("[[B]]", "B"), ("[B]", "B"),
+        ("Answer: [B]", "B"), ("ANSWER: B", "B"), ("answer is b", "B"), ("The answer is b.", "B"),
+        ("The answer is (b).", "B"), ("The answer is a.", "A"), ("The answer is a", "A"),
+        ("The answer is A. London is in England", "A"), ("I say B", "B"), ("Reply: B", "B"),
+        ("The capital is Paris, so the correct choice is B.", "B"), ("The correct letter is B.", "B"),
+        ("B, obviously.", "B"), ("Obviously B.", "B"), ("Of course, B.", "B"), ("I'd say B", "B"),
+        ("I'd say it's B.", "B"), ("I guess B.", "B"), ("My guess is B", "B"),
+        ("I am confident that B is the answer.", "B"), ("I'm not sure, but I think B.", "B"), ("I think B", "B"),
+        ("I think the answer is B", "B"), ("I don't know, but maybe B", "B"),
+    ],
+)  # fmt: skip
+def test_a_short_reply_is_read_as_a_person_reads_it(reply: str, letter: str) -> None:
+    assert read(reply) == letter
+
+
+@pytest.mark.parametrize(
+    ("reply", "letter"),
+    [
+        ("答案B", "B"), ("选项B", "B"), ("选 B 。", "B"), ("正确答案B", "B"), ("本题答案为B", "B"),
+        ("B是对的", "B"), ("应选（B）", "B"), ("我认为是B", "B"), ("我认为正确答案是B。", "B"),
+        ("我认为答案是巴黎", "B"), ("应该是B", "B"), ("所以是B", "B"), ("因此，正确的选项应该是 B。", "B"),
+        ("综上所述，B", "B"), ("综上，答案选B", "B"), ("答案选择B", "B"), ("答案是选项B：巴黎", "B"),
+        ("答案:B.", "B"), ("【答案】B", "B"), ("【答案】\nB", "B"), ("[答案] B", "B"),
+        ("【解析】A错。\n【答案】B", "B"), ("**答案：B**", "B"), ("答案：**B. 巴黎**", "B"), ("最终答案：B", "B"),
+        ("最终答案是：\\boxed{B}", "B"), ("A. 伦敦 错误\nB. 巴黎 正确\nC. 纽约 错误\nD. 东京 错误", ""),
+        ("A选项错误；B选项正确；C选项错误", "B"), ("A错，B对，C错", "B"), ("正确的是巴黎", "B"), ("选巴黎", "B"),
+        ("不是A，是B", "B"), ("A是错误的，正确的是B", "B"), ("不正确，答案是B", "B"), ("B错误", ""),
+        ("B不是正确答案", ""), ("B不符合题意", ""), ("没有正确答案", ""), ("无法确定", ""), ("A、B都对", ""),
+        ("AB", ""), ("选AB", ""), ("答案是A、B", ""), ("可能是B", "B"), ("答案可能是B", "B"), ("正确答案不是B", ""),
+        ("答案并非B", ""), ("故选：B．", "B"), ("故选B.", "B"), ("故答案选B", "B"), ("答案就是B", "B"),
+        ("因此选择（B）项", "B"), ("答案A的说法是错的，答案B", "B"),
+    ],
+)  # fmt: skip
+def test_a_short_chinese_reply_is_read_as_a_person_reads_it(reply: str, letter: str) -> None:
+    assert read(reply, STAEDTE) == letter
+
+
+@pytest.mark.parametrize(
     ("choices", "reply", "letter"),
     [
         (("牛", "兔", "水稻", "蔬菜"), "The answer is 兔.", "B"),

@@ -138,7 +138,7 @@ _NAMED = r"(?:(?:[Oo]ption|[Cc]hoice|[Aa]nswer|选项)\s?)?"
 
 def _letter_lines(reply: str, choices: Sequence[str]) -> list[str]:
     """Letters of the lines that are a letter and nothing else."""
-    pattern = rf"^[\s>#-]*{_NAMED}{OPENING}([{letters_of(choices)}]){CLOSING}[\s.:,)*。]*$"
+    pattern = rf"^[\s>#•→✅☑👉-]*{_NAMED}{OPENING}([{letters_of(choices)}]){CLOSING}[\s.:,)*。!！]*$"
     return [match[1] for line in reply.splitlines() if (match := re.match(pattern, line))]
 
 
@@ -167,7 +167,7 @@ def _alone(reply: str, choices: Sequence[str]) -> str:
 def _labelled(reply: str, choices: Sequence[str]) -> str:
     """Letter of the only line that has one as its label, or of the first where it is a paragraph of its own."""
     letters = letters_of(choices)
-    several = rf"(?!\s*(?:(?:or|and)\b|或|和)?\s*\(?[{letters}]\b)"
+    several = rf"(?!\s*(?:(?:or|and)\b|或|和)?\s*\(?[{letters}](?![A-Za-z0-9]))"
     pattern = re.compile(
         rf"^[\s>#*-]*{_NAMED}\(?([{letters}{letters.lower()}])"
         rf"(?:(?:[).:*]|\s*[-–—:])+(?:\s+|(?<=[–—-][–—-])|(?=[^\x00-\x7f])){several}\S"

@@ -17,22 +17,23 @@ _END = r"(?![A-Za-z0-9À-ɏ]|_\w|['’][A-Za-z])"  # no \w: a Chinese word may f
 _MARKS = rf"(?:[*_\"'`”’]|{_TAG}){{0,6}}"
 
 _IS = r"(?:is|are|was|(?:would|should|must|will|has\s+to|seems\s+to|appears\s+to|looks\s+to)\s+be)"
-_LINKING = rf"(?:{_IS}\s*:?|[:=]|[-–—](?=\s))"
+_LINKING = rf"(?:{_IS}\s*:?|[:=→⇒]|[-=]>|[-–—](?=\s))"
 _ADVERB = (
     r"(?:therefore|thus|clearly|probably|(?:most\s+)?likely(?:\s+to\s+be)?|definitely|certainly|surely|indeed|simply|"
-    r"hence)"
+    r"obviously|hence)"
 )
 _BELIEF = r"(?:I\s+(?:think|believe|am\s+(?:sure|confident))\s+(?:that\s+)?)"
 _IT = r"(?:(?:it|that)\s+(?:is|must\s+be|would\s+be|should\s+be|has\s+to\s+be)|it['’]s|that['’]s)"
 _NOUN = r"(?:(?:the\s+)?(?:correct\s+|right\s+|best\s+)?(?:option|choice|letter|answer)\b\s*:?\s*)"
 
 _FIRM = re.compile(
-    rf"(?<![A-Za-z])(?:ans\.?|(?:answer|choice|option|guess)s?){_MARKS}"
+    rf"(?<![A-Za-z])(?:ans\.?|(?:answer|choice|option|guess|pick)s?|correct\s+letter){_MARKS}"
     rf"(?:\s+(?:to|for|here|among|of|that|which|based|given)\b[^.:\n]{{0,120}}?)?\s*{_MARKS}\s*{_LINKING}"
     r"|^\W{0,4}(?:final\s+)?answer\s+(?:choice\s+|option\s+)?(?=\([A-Z]\))"
     r"|<(?:final[_-]?)?answer>"
-    rf"|^\W{{0,4}}(?:correct|solution|response|final|conclusion|verdict){_MARKS}\s*:"
-    r"|(?:答案|正确的?(?:选项|答案|说法|表述)?|最佳选项|选项)\s*(?:应该|应当|应)?(?:(?:是|为|选(?!项|择))\s*:?|:)"
+    rf"|^\W{{0,4}}(?:correct|solution|response|reply|final|conclusion|verdict){_MARKS}\s*:"
+    r"|(?:答案|正确的?(?:选项|答案|说法|表述)?|最佳选项|选项)\s*(?:应该|应当|应|可能|就|只能)?(?:(?:是|为|选(?!项|择))\s*:?|:)"
+    r"|答案[】\]]?\s*(?=[(\[*【“\s]{0,4}[A-Z][)\]*】”\s]{0,4}(?:[.。,，;；]|$))"
     r"|(?:故|应|该|答|就|因此|所以|只能|应该|应当|我会|我)?(?:选择|选)(?!项)",
     re.IGNORECASE | re.MULTILINE,
 )
@@ -47,7 +48,9 @@ _CHOOSING = re.compile(
 
 _PASSING = re.compile(
     rf"\b(?:best|correct|right|closest|most\s+\w+)\b[^.:\n]{{0,80}}?\b{_IS}\s*:?(?=\s{{0,3}}[(*]{{1,3}}[A-Z]\b)(?<!are)(?<!are:)|"
-    rf"\b(?:so|therefore|thus|hence|{_ADVERB}|maybe|perhaps),?[^\S\n]+(?={OPENING}[A-Z]\b|it\b|that\b|{_NOUN})|\b{_IT}(?=[^\S\n])",
+    rf"\b(?:so|therefore|{_ADVERB}|maybe|perhaps|of\s+course|by\s+elimination|must\s+be|that\s+leaves|going\s+with|"
+    rf"I\s+(?:guess|think|believe)),?[^\S\n]+(?={OPENING}[A-Z]\b|it\b|that\b|{_NOUN})|\b{_IT}(?=[^\S\n])"
+    r"|(?:认为|应该|应当|所以|因此|可能|[,，])是(?=[\s(*【]{0,4}[A-Z])|(?:综上(?:所述)?|因此|所以)[,，:]?(?=[\s(*【]{0,4}[A-Z])",
     re.IGNORECASE,
 )
 """What a letter in passing follows; texts follow these words for other reasons."""
@@ -256,7 +259,7 @@ def _forms(letters: str) -> _Forms:
     )
     chinese = (
         rf"(?<![A-Za-z])({upper})\s*(?:选项|项)?\s*(?:才|最|就|的说法|说法|的表述|表述)?(?:是|为)?\s*最?"
-        r"(?:正确|对的|符合题意|当选)(?!吗|与否|率|性)"
+        r"(?:正确|对的|对(?=[,;。，；]|$)|符合题意|当选)(?!吗|与否|率|性)"
     )
     return _Forms(
         letter=re.compile(rf"{OPENING}(?P<letter>{capital}|{small}){several}", re.MULTILINE),
