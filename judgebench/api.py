@@ -18,6 +18,7 @@ from judgebench.types import Backend, Game, Model, Record
 if TYPE_CHECKING:
     import pandas
 
+    from judgebench.report.judge_card import JudgeCard
     from judgebench.stages.comparisons import Comparison
 
 Contestant = str | Backend | Callable[[list[dict[str, str]]], Any]
@@ -121,7 +122,7 @@ def judge(
     base = settings or stored_settings(folder / "config.yaml")
     chosen, ready = _settings(base, base.model, judge)
     chosen = checked(msgspec.structs.replace(chosen, rubric=_list(rubric)))
-    judges, rubrics = judging.plan(chosen)
+    judges, rubrics = judging.plan(chosen, ready)
     try_out("judge", judges, chosen, ready)
     judging.judge(held, judges, rubrics, chosen, ready, quiet=quiet)
     rate.rate(held, chosen)
@@ -146,6 +147,31 @@ def compare(path: str | Path | Sequence[str | Path], a: str, b: str, *, allow_un
 
     paths = [path] if isinstance(path, str | Path) else path
     return stage([Run(run_path(str(each))) for each in paths], a, b, allow_unlike=allow_unlike)
+
+
+def meta_eval(
+    path: str | Path, judges: Sequence[str] = (), against: str = "", *, suites: Sequence[str] = (),
+    dimensions: Sequence[str] = (),
+) -> list[JudgeCard]:  # fmt: skip
+    """The cards of judges held against people or gold labels, as ``judgebench meta-eval``; the run keeps them.
+
+    Args:
+        path: the run.
+        judges: names; ``A+B`` is a panel; every judge by default.
+        against: ``human``, ``human@NAME``, ``gold`` or a judge's name; people where there are any, else gold.
+        suites: only these.
+        dimensions: only these.
+
+    Raises:
+        UserError: a name is unknown, or nothing was judged by both sides.
+    """
+    from judgebench.stages.cards import write_cards
+    from judgebench.stages.meta_eval import meta_evaluate
+
+    held = Run(run_path(str(path)))
+    cards = meta_evaluate(held, judges, against, suites=suites, dimensions=dimensions)
+    write_cards(held, cards)
+    return cards
 
 
 def load(path: str | Path) -> Results:

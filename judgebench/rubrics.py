@@ -289,6 +289,10 @@ def _check_fit(rubric: Rubric, fail: Fail) -> None:
         raise fail("structured", "needs form: json, or reason_first: false and no pattern, where the verdict is all")
     if rubric.structured and rubric.form != "json" and len(rubric.dimensions) > 1 and rubric.ask == "together":
         raise fail("structured", "needs form: json where several dimensions are asked together")
+    if rubric.reask and rubric.made_by in ("checklist", "label-probability", "scale-probability"):
+        raise fail("reask", f"has no meaning for the judge {rubric.made_by}")
+    if rubric.examples and rubric.mode == "checklist":
+        raise fail("examples", "have no meaning for a checklist")
     if rubric.tokens[0] == rubric.tokens[1] or not all(token.strip() for token in rubric.tokens):
         raise fail("tokens", f"{list(rubric.tokens)} are not two different tokens")
 

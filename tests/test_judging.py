@@ -125,6 +125,7 @@ def test_a_backend_that_cannot_give_what_a_rubric_needs_is_refused_before_anythi
     with pytest.raises(UserError, match=says):
         judged(tmp_path / "r", talk, "g-eval", judge)
     assert judge.asked == []
+    assert not (tmp_path / "r").exists()
 
 
 def test_the_command_line_refuses_it_before_the_first_answer_is_paid_for(tmp_path: Path, talk: str) -> None:

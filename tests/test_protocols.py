@@ -106,6 +106,7 @@ PROTOCOLS: list[tuple[str, list[Reply | str], dict[str, tuple[float, ...]]]] = [
         {"met": (0.5,), "all met": (0.0,)},
     ),
     ("checklist-infobench", ["YES", "yes, it is.", "Yes."], {"met": (1.0,), "all met": (1.0,)}),
+    ("checklist-tick", ["No errors at all.\n\nYES.", "Answer: no"], {"met": (0.5,), "all met": (0.0,)}),
     ("item-rubric", ["Feedback: It does not explain. [RESULT] 2"], {"overall": (2.0,)}),
     ("item-rubric", ["Feedback: so. [RESULT] (4)"], {"overall": (4.0,)}),
     ("pandalm", [PANDA], {"overall": B}),
@@ -199,6 +200,7 @@ def test_the_label_is_read_after_white_space_and_after_a_reasoning_block() -> No
 
 def test_a_tick_checklist_is_put_question_by_question_and_infobench_in_a_chat_that_grows() -> None:
     _, asked, _ = hear("checklist-tick", ["[[YES]]", "[[YES]]"])
+    assert asked[0][0].messages[-1].content.endswith("Then finish with a last line that holds only YES or NO.")
     assert [len(step) for step in asked] == [2]
     assert ["Is it polite?" in request.messages[-1].content for request in asked[0]] == [False, True]
     readings, asked, _ = hear("checklist-infobench", ["YES", "NO", "YES"])

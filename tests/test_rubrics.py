@@ -73,6 +73,7 @@ MISTAKES = [
     (GOOD + "structured: true\n", 11, "structured", "needs form: json, or reason_first: false"),
     (GOOD + "from_item: {question: q}\n", 11, "from_item", "taken"),
     (GOOD + "from_item: {mine: q}\n", 11, "from_item", "the prompt has no hole {mine}"),
+    (GOOD + "judge: label-probability\nreask: true\n", 12, "reask", "no meaning for the judge label-probability"),
     (GOOD + "tokens: [m, m]\n", 11, "tokens", "two different tokens"),
     (GOOD + "examples: [{question: q, answer: a}]\n", 11, "examples", "reply"),
 ]
@@ -94,10 +95,14 @@ def test_checking_a_file_reads_its_examples_as_its_judge_would(tmp_path: Path) -
 
     example = "{question: q, answer_a: x, answer_b: y, reply: 'A is better.'}"
     path = write(tmp_path, GOOD + f"examples: [{example}]\n")
-    with pytest.raises(FileError, match="example 1: its reply on overall is unreadable: no verdict"):
+    with pytest.raises(FileError, match="example 1: its reply cannot be read in the rubric's form"):
         check(path)
     path = write(tmp_path, GOOD + f"examples: [{example.replace('A is better.', '[[A]]')}]\n")
     assert check(path) == "rubric"
+    labels = GOOD.replace("  {format}\n", "") + "judge: label-probability\n"
+    assert check(write(tmp_path, f"{labels}examples: [{example.replace('A is better.', 'M')}]\n")) == "rubric"
+    with pytest.raises(FileError, match="example 1"):
+        check(write(tmp_path, f"{labels}examples: [{example}]\n"))
     path = write(tmp_path, GOOD + "judge: scale-probability\n")
     with pytest.raises(FileError, match="judge scale-probability grades on whole numbers"):
         check(path)

@@ -30,7 +30,9 @@ class ChecklistJudge(RubricJudge):
         """All questions at once, or one after the other where the rubric says ``ask: chat``."""
         try:
             questions = self.questions(matchup.item)
-            chats = [self.messages(self.values(matchup, criterion=one), matchup.dimensions) for one in questions]
+            form = parse.ask_for(self.spec, ("overall",))
+            filled = [self.values(matchup, criterion=one, format=form) for one in questions]
+            chats = [self.messages(values, matchup.dimensions) for values in filled]
         except ItemLacks as lack:
             return dict.fromkeys(matchup.dimensions, Reading(error=f"{ITEM_LACKS}: {lack}"))
         sampling = self.sampling(matchup)

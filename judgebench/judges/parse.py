@@ -248,7 +248,9 @@ def _last_token(rubric: Rubric, dimension: str, text: str) -> tuple[dict[str, st
     top = rf"(?:\s*/\s*{rubric.scale[1]:g})?" if rubric.mode == "pointwise" else ""
     tokens = [rf"\[\[\s{{0,8}}({body}){top}\s{{0,8}}\]\]"]
     if rubric.mode == "checklist":
-        tokens = [r"\[\[\s{0,8}(YES|NO)\s{0,8}\]\]", r"^\W{0,8}(?:answer\W{0,6})?(YES|NO)\b"]
+        alone = r"^\W{0,8}(?:(?:final )?answer\W{0,6})?(YES|NO)\b"
+        alone = rf"{alone}\W{{0,8}}$" if rubric.reason_first else rf"\A{alone.removeprefix('^')}"
+        tokens = [tokens[0], alone]
     if dimension:
         lead = rf"^[>*_`#\-\d.\t ]{{0,12}}{re.escape(dimension)}[*_`\t ]{{0,8}}[:=\-–]?[*_`\t ]{{0,8}}"
         tokens = [lead + tokens[0]]

@@ -196,6 +196,10 @@ class _ProbabilityJudge(RubricJudge):
         """The reading of the tokens at the verdict's place."""
         raise NotImplementedError
 
+    def readable(self, reply: str) -> bool:
+        """An example's reply must be a token that is weighed, and nothing else."""
+        return bool(self.weigh({reply.strip(): 0.0}).scores)
+
     def _tokens(self, reply: Reply) -> dict[str, float]:
         """Token → log-probability at the verdict's place; several of one text are added up."""
         if not reply.logprobs:

@@ -81,10 +81,11 @@ class RubricJudge:
         (reply,) = yield [Request(id="", messages=messages, sampling=sampling)]
         readings = dict(self.read(matchup, reply))
         lost = tuple(name for name, reading in readings.items() if reading.error.startswith("unreadable"))
-        if not lost or not self.spec.reask or self.spec.pattern:
+        if not lost or not self.spec.reask:
             return readings
         self.remarks["asked once more for a verdict that could not be read"] += 1
-        again = Message(role="user", content=AGAIN + parse.ask_for(self.spec, lost))
+        form = "Keep exactly to the form asked for." if self.spec.pattern else parse.ask_for(self.spec, lost)
+        again = Message(role="user", content=AGAIN + form)
         said = Message(role="assistant", content=reply.text)
         (second,) = yield [Request(id="", messages=(*messages, said, again), sampling=sampling)]
         for name, reading in self.read(msgspec.structs.replace(matchup, dimensions=lost), second).items():
@@ -142,12 +143,16 @@ class RubricJudge:
     def _filled(self, values: Mapping[str, str]) -> str:
         return fill(self.spec.prompt, {name: values[name] for name in self.spec.holes})
 
-    def _check(self, number: int, example: Example) -> None:
+    def readable(self, reply: str) -> bool:
+        """Whether an example's reply is one that the rubric's own form reads."""
         names = tuple(self.spec.dimensions)
         dimensions = names if self.spec.ask == "together" else names[:1]
-        for name, reading in parse.read(self.spec, dimensions, Reply(text=example.reply)).items():
-            if not reading.scores:
-                raise UserError(f"rubric {self.spec.name}: example {number}: its reply on {name} is {reading.error}")
+        read = parse.read(self.spec, dimensions, Reply(text=reply)).values()
+        return all(reading.scores or reading.error == parse.NOT_APPLICABLE for reading in read)
+
+    def _check(self, number: int, example: Example) -> None:
+        if not self.readable(example.reply):
+            raise UserError(f"rubric {self.spec.name}: example {number}: its reply cannot be read in the rubric's form")
         wanted = {"pairwise": ("answer_a", "answer_b")}.get(self.spec.mode, ("answer",))
         for key in wanted:
             if not getattr(example, key):

@@ -81,7 +81,7 @@ def main(args: argparse.Namespace) -> int:
     return 0
 
 
-def plan(settings: Settings) -> tuple[list[Model], list[Rubric]]:
+def plan(settings: Settings, ready: Ready | None = None) -> tuple[list[Model], list[Rubric]]:
     """Judges and rubrics of the settings, checked against each other before anything is spent.
 
     Raises:
@@ -113,7 +113,8 @@ def plan(settings: Settings) -> tuple[list[Model], list[Rubric]]:
         for model in judges:
             maker = make_judge(model, rubric)
             if model.backend not in WITHOUT_MODEL:
-                refuse_unable(maker, model, plugins.load("backends", model.backend))
+                backend = (ready or {}).get(("judge", model.name)) or plugins.load("backends", model.backend)
+                refuse_unable(maker, model, backend)
     return judges, rubrics
 
 

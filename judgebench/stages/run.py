@@ -79,7 +79,7 @@ def whole(path: Path, settings: Settings, contestants: Sequence[Model], ready: R
     Raises:
         TooManyUnscored: at the end, when a judge or scorer is past ``max_unscored``.
     """
-    judges, rubrics = judge.plan(settings)
+    judges, rubrics = judge.plan(settings, ready)
     readers = [fallback.reader(settings.extract_with, settings)] if settings.extract_with else []
     flags.check_owners(settings.option, [*contestants, *judges, *readers])
     suites = generate.load_suites(settings, quiet=quiet)
