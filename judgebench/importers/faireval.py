@@ -42,7 +42,7 @@ def _labels(path: Path, suite: str, known: dict[str, str], gathered: Gathered, o
     questions = [id for (of, id) in gathered.items if of == suite] or [str(at) for at in range(1, len(lines) + 1)]
     if len(questions) != len(lines):
         raise UserError(f"{path}: holds {len(lines)} labels, and there are {len(questions)} questions")
-    names = list(models.values())
+    names = sorted(models.values(), key=lambda name: _place(name, path, known))
     for number, (line, id) in enumerate(zip(lines, questions, strict=True), 1):
         place = f"{path}: row {number}"
         if line.upper() != "TIE" and line not in models:
@@ -55,6 +55,12 @@ def _labels(path: Path, suite: str, known: dict[str, str], gathered: Gathered, o
                 shown=tuple(Side(model=name) for name in names),
             )
         )  # fmt: skip
+
+
+def _place(model: str, path: Path, known: dict[str, str]) -> int:
+    """Where a model stands in a file's name, 0 or 1; models that it does not name keep their order."""
+    stems = [known.get(key(part), part) for part in plain(path).split("_")]
+    return stems.index(model) if model in stems else len(stems)
 
 
 def _models(path: Path, lines: Sequence[str], known: dict[str, str], options: Options) -> dict[str, str]:

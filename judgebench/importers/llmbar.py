@@ -27,13 +27,14 @@ def read(files: Sequence[Path], options: Options) -> Gathered:
         UserError: a row is not of that form, its label is none, or its evaluator is not known.
     """
     gathered = Gathered()
+    labels: dict[str, tuple[float, float]] = {}
     for path in files:
         suite, judge, strategy = _folders(path, options)
         seen: Counter[str] = Counter()
         for row in read_rows(path):
             if not all(key in row for key in ("input", "output_1", "output_2", "label")):
                 raise no_form(row, "llmbar", "input, output_1, output_2, label and, of an evaluator, results")
-            key = _pair(row, suite, seen, gathered)
+            key = _pair(row, suite, seen, labels, gathered)
             if "results" in row:
                 if not judge:
                     raise row.fail("does not lie in evaluators/JUDGE/STRATEGY; name the judge with --judge NAME")
@@ -52,7 +53,7 @@ def _folders(path: Path, options: Options) -> tuple[str, str, str]:
     return options.suite or f"llmbar-{name.lower()}", judge, strategy
 
 
-def _pair(row: Row, suite: str, seen: Counter[str], gathered: Gathered) -> str:
+def _pair(row: Row, suite: str, seen: Counter[str], labels: dict[str, tuple[float, float]], gathered: Gathered) -> str:
     """The key of a row's pair, once it and its label are gathered: its words, and how often the file had them."""
     sides = [Side(model=f"output-{at}", text=(row.text(f"output_{at}"),), anonymous=True) for at in (1, 2)]
     item = gathered.item(suite, (row.text("input"),), place=row.place)
@@ -60,8 +61,10 @@ def _pair(row: Row, suite: str, seen: Counter[str], gathered: Gathered) -> str:
     seen[words] += 1
     key = f"{suite} {words}" + (f" {seen[words]}" if seen[words] > 1 else "")
     scores = preference(row.get("label"))
-    if scores not in (FIRST, SECOND):
+    if scores is None or scores not in (FIRST, SECOND):
         raise row.unknown("label", row.get("label"), "1 and 2")
+    if labels.setdefault(key, scores) != scores:
+        raise row.fail(f"label {row.text('label')} is another than this pair's before")
     if key not in gathered.pairs:
         gathered.pairs[key] = Pair(place=row.place, suite=suite, item=item, shown=(sides[0], sides[1]))
         gathered.verdicts.append(Judged(place=row.place, suite=suite, pair=key, judge=GOLD, scores=scores))

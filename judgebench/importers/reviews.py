@@ -117,12 +117,12 @@ def _said(turn: object, row: Row) -> str:
 def plain(path: Path) -> str:
     """A file's name without endings and without ``answer_`` or ``review_`` before it."""
     stem = re.sub(r"(\.(jsonl|json|txt|gz|parquet))+$", "", path.name)
-    return re.sub(r"^(answer|review)[_-]", "", stem)
+    return _bare(stem)
 
 
 def key(name: str) -> str:
     """A name without what files write it differently by: case, and all but letters and digits."""
-    return re.sub(r"[^a-z0-9]", "", re.sub(r"^(answer|review)[_-]", "", name).lower())
+    return re.sub(r"[^a-z0-9]", "", _bare(name).lower())
 
 
 def review(
@@ -192,7 +192,7 @@ def names_of(files: Iterable[Path], known: Iterable[str]) -> Names:
         rest = key(parts[1])
         stem = next((each for each in stems if each and rest.startswith(each) and "reviewer" in rest[len(each) :]), "")
         found = re.match(r"(.*?)reviewer", rest[len(stem) :]) if stem else re.match(r".*?()reviewer", rest)
-        second = _written(parts[1], stem) if stem else re.sub(r"[-_]?[^-_]+[-_]reviewer.*$", "", parts[1])
+        second = _written(parts[1], stem) if stem else re.sub(r"[-_]?[^-_]+[-_]reviewer.*$", "", _bare(parts[1]))
         judge = found[1] if found and stem else (re.findall(r"([^-_]+)[-_]reviewer", parts[1]) or [""])[-1]
         names[path] = parts[0], second, judge
     return names
@@ -202,8 +202,12 @@ def _written(text: str, stem: str) -> str:
     """The beginning of a text that is ``stem`` without its signs."""
     for end in range(1, len(text) + 1):
         if key(text[:end]) == stem and (end == len(text) or not text[end].isalnum()):
-            return re.sub(r"^(answer|review)[_-]", "", text[:end])
+            return _bare(text[:end])
     return stem
+
+
+def _bare(name: str) -> str:
+    return re.sub(r"^(answer|review)[_-]", "", name)
 
 
 def _ids(gathered: Gathered) -> dict[str, str]:

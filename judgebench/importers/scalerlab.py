@@ -26,6 +26,7 @@ def read(files: Sequence[Path], options: Options) -> Gathered:
         UserError: a row is not of that form, or its label or a decision is none.
     """
     gathered = Gathered()
+    labels: dict[str, tuple[float, float]] = {}
     suite = options.suite or "judgebench-scalerlab"
     for path in files:
         for row in read_rows(path):
@@ -34,8 +35,14 @@ def read(files: Sequence[Path], options: Options) -> Gathered:
                     row, "judgebench-scalerlab", "pair_id, question, response_A, response_B, label, judgments"
                 )
             key = f"{suite} {row.text('pair_id')}"
+            scores = preference(row.get("label"), "A>B", "B>A", None)
+            if scores is None:
+                raise row.unknown("label", row.get("label"), "A>B and B>A")
+            if labels.setdefault(key, scores) != scores:
+                raise row.fail(f"label {row.text('label')} is another than this pair's before")
             if key not in gathered.pairs:
                 _pair(row, suite, key, gathered)
+                gathered.verdicts.append(Judged(place=row.place, suite=suite, pair=key, judge=GOLD, scores=scores))
             gathered.verdicts += _verdicts(row, suite, key, options)
     return gathered
 
@@ -50,10 +57,6 @@ def _pair(row: Row, suite: str, key: str, gathered: Gathered) -> None:
         for at, letter in ((1, "A"), (2, "B"))
     ]
     gathered.pairs[key] = Pair(place=row.place, suite=suite, item=item, shown=(sides[0], sides[1]))
-    scores = preference(row.get("label"), "A>B", "B>A", None)
-    if scores is None:
-        raise row.unknown("label", row.get("label"), "A>B and B>A")
-    gathered.verdicts.append(Judged(place=row.place, suite=suite, pair=key, judge=GOLD, scores=scores))
 
 
 def _verdicts(row: Row, suite: str, key: str, options: Options) -> list[Judged]:
