@@ -8,6 +8,7 @@ import runpy
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from simulated_judge import SimulatedJudge, style
@@ -238,6 +239,14 @@ def test_names_swapped_swap_the_ratings_and_leave_the_effects() -> None:
     debiased = {row.model: row.debiased for row in two.ratings}
     for row in one.ratings:
         assert debiased[swap[row.model]] == pytest.approx(row.debiased)
+
+
+def test_a_model_that_never_wins_is_left_out_by_name_and_the_others_show_the_effects() -> None:
+    shown = planted(6, position=0.6)
+    lost = [ShownPair(pair.question, "null", pair.second, 0.0, style(9), pair.second_style) for pair in shown[::7]]
+    found = sway([*shown, *lost])
+    assert found == msgspec.structs.replace(sway(shown), note=found.note)
+    assert "without null" in found.note
 
 
 def test_a_separated_or_tiny_set_of_verdicts_has_no_estimates_and_says_why() -> None:

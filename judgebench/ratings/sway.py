@@ -12,8 +12,11 @@ import math
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from judgebench.errors import UserError
 from judgebench.ratings.covariates import POSITION, CovariateFit, fit
+from judgebench.ratings.pools import classes_that_trade
 from judgebench.ratings.style import FEATURES, style_differences
 from judgebench.types import Record
 
@@ -112,7 +115,8 @@ def sway(
     """The effects of position, length, style and self on a judge, and ratings without them.
 
     An effect that these verdicts cannot show (never varies, fixed by who plays whom, separated, too few questions) is
-    undefined, with its reason, and not in the fit.
+    undefined, with its reason, and not in the fit. Where some models never yield or never win a point, the verdicts
+    among the largest group that trades points are used, and the note names who is left out.
 
     Args:
         shown: the judge's verdicts.
@@ -122,8 +126,12 @@ def sway(
         level: coverage.
     """
     judged = _Verdicts.of(shown)
-    clusters = len(judged.questions)
     plain, why = _tried(judged, [], level)
+    outside = ""
+    if plain is None:
+        judged, outside = _trading(judged)
+        plain, why = _tried(judged, [], level) if outside else (None, why)
+    clusters = len(judged.questions)
     if plain is None:
         effects = tuple(Effect(name=name, value=None, note=why) for name in (POSITION, *FEATURES))
         return Sway(effects=effects, ratings=(), verdicts=len(judged.pairs), clusters=clusters, note=why)
@@ -141,7 +149,7 @@ def sway(
         ratings=_standings(plain, chosen),
         verdicts=len(judged.pairs),
         clusters=clusters,
-        note="; ".join(dict.fromkeys(part for part in (chosen.note, plain.note) if part)),
+        note="; ".join(dict.fromkeys(part for part in (outside, chosen.note, plain.note) if part)),
     )
 
 
@@ -163,6 +171,23 @@ class _Verdicts(NamedTuple):
     def fit(self, columns: Mapping[str, Sequence[float]], level: float) -> CovariateFit:
         games = [(pair.first, pair.second, pair.score) for pair in self.pairs]
         return fit(games, columns, [pair.question for pair in self.pairs], level=level)
+
+
+def _trading(judged: _Verdicts) -> tuple[_Verdicts, str]:
+    """The verdicts among the largest group of models that trade points, and who is left out; all if none is."""
+    models = sorted({name for pair in judged.pairs for name in (pair.first, pair.second)})
+    index = {name: row for row, name in enumerate(models)}
+    points = np.zeros((len(models), len(models)))
+    for pair in judged.pairs:
+        points[index[pair.first], index[pair.second]] += pair.score
+        points[index[pair.second], index[pair.first]] += 1 - pair.score
+    classes = [] if not models else classes_that_trade(points)
+    if not classes or len(classes[0]) < 2 or len(classes) < 2 or len(classes[1]) == len(classes[0]):
+        return judged, ""
+    inside = {models[row] for row in classes[0]}
+    kept = _Verdicts.of([pair for pair in judged.pairs if {pair.first, pair.second} <= inside])
+    outside = ", ".join(sorted(set(models) - inside))
+    return kept, f"without {outside}, which trade no points with the others (separated)"
 
 
 def _tried(found: _Verdicts, names: Sequence[str], level: float) -> tuple[CovariateFit | None, str]:

@@ -93,7 +93,10 @@ def debiased_table(summary: Summary, group: Group) -> Table:
                     Cell(text=f"{round(moved) + 0:+d}", sort=moved),
                 )
             )
-    return Table(title="Ratings, debiased", columns=columns, rows=tuple(rows), remarks=(DEBIASED,) if rows else ())
+    notes = distinct(f"{row['dimension']}: {row['note']}" for row in _rows(summary, group) if row["note"])
+    return Table(
+        title="Ratings, debiased", columns=columns, rows=tuple(rows), remarks=(DEBIASED, *notes) if rows else ()
+    )
 
 
 def _rows(summary: Summary, group: Group) -> list[Row]:
