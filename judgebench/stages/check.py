@@ -36,6 +36,10 @@ def main(args: argparse.Namespace) -> int:
         else:
             if not args.quiet:
                 sys.stdout.write(f"{name}: a sound {kind}\n")
+                if kind == "rubric" and b"{fence}" not in read_bytes(Path(name)):
+                    sys.stderr.write(
+                        f"note: {name}: without {{fence}} in its lines, an answer can forge where it ends\n"
+                    )
     return 2 if bad else 0
 
 
