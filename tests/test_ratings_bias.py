@@ -241,6 +241,16 @@ def test_names_swapped_swap_the_ratings_and_leave_the_effects() -> None:
         assert debiased[swap[row.model]] == pytest.approx(row.debiased)
 
 
+def test_a_judge_that_never_lets_the_order_decide_has_no_interval_of_nothing() -> None:
+    shown = []
+    for pair in planted(7)[::2]:
+        shown += [pair, ShownPair(pair.question, pair.second, pair.first, 1 - pair.score, *pair[:3:-1])]
+    position = effects(sway(shown))["position"]
+    assert abs(position.value) < 1e-9
+    assert (position.low, position.high) == (None, None)
+    assert "no variation" in position.note
+
+
 def test_a_model_that_never_wins_is_left_out_by_name_and_the_others_show_the_effects() -> None:
     shown = planted(6, position=0.6)
     lost = [ShownPair(pair.question, "null", pair.second, 0.0, style(9), pair.second_style) for pair in shown[::7]]

@@ -16,6 +16,7 @@ import numpy as np
 
 from judgebench.errors import UserError
 from judgebench.ratings.covariates import POSITION, CovariateFit, fit
+from judgebench.ratings.intervals import FLAT
 from judgebench.ratings.pools import classes_that_trade
 from judgebench.ratings.style import FEATURES, style_differences
 from judgebench.types import Record
@@ -254,13 +255,15 @@ def _effect(
     value = found.coefficients[name]
     sizes = judged.columns[name] if name in FEATURES else [1.0]
     typical = math.fsum(map(abs, sizes)) / len(sizes)
+    flat = found.se is not None and found.se[name] < FLAT
     beside = theirs is not None and name in FEATURES and name in theirs.coefficients
     return Effect(
         name=name,
         value=value,
-        low=found.low[name] if found.low else None,
-        high=found.high[name] if found.high else None,
+        low=found.low[name] if found.low and not flat else None,
+        high=found.high[name] if found.high and not flat else None,
         se=found.se[name] if found.se else None,
+        note="no variation between questions: no interval" if flat else "",
         share=1 / (1 + math.exp(-max(-700.0, min(700.0, value * typical)))),
         typical=typical,
         people=theirs.coefficients[name] if theirs and beside else None,

@@ -49,7 +49,7 @@ def sway_table(summary: Summary, group: Group) -> Table:
                 (
                     label,
                     Cell(text=EFFECTS[effect["name"]]),
-                    Cell(text=estimate(effect["value"], effect["low"], effect["high"], signed), sort=effect["value"]),
+                    Cell(text=_logit(effect) + remarks.mark(effect["note"]), sort=effect["value"]),
                     Cell(text=rate(effect["share"]), sort=effect["share"]),
                     Cell(text=estimate(effect["people"], effect["people_low"], effect["people_high"], signed)),
                     *counts,
@@ -103,6 +103,10 @@ def _rows(summary: Summary, group: Group) -> list[Row]:
     return matching(summary.get("sway", []), **group.fields)
 
 
+def _logit(effect: Row) -> str:
+    return estimate(effect["value"], effect["low"], effect["high"], signed)
+
+
 def _elo(row: Row, kind: str) -> str:
     return estimate(row[kind], row[f"{kind}_low"], row[f"{kind}_high"], points)
 
@@ -112,14 +116,14 @@ def _shares(row: Row) -> list[tuple[Cell, ...]]:
     lines: list[tuple[Cell, ...]] = []
     longer, stability, position = row["longer"], row["stability"], row["position"]
     if position is not None:
-        lines.append(_line("shown first: share of the point", position["first_rate"], MISSING))
-        lines.append(_line("the same in both orders: share of pairs", position["consistency"], MISSING))
+        lines.append(_line("shown first: share", position["first_rate"], MISSING))
+        lines.append(_line("same in both orders: share", position["consistency"], MISSING))
     if longer is not None and longer["prefers_longer"]["n"]:
         own, people = longer["prefers_longer"], longer["people"]
         theirs = MISSING if people is None else estimate(people["value"], people["low"], people["high"])
-        lines.append(_line("longer, by 30 characters: share", own, theirs))
+        lines.append(_line("longer by 30 characters: share", own, theirs))
     if stability is not None:
-        lines.append(_line("the same again: pairs of samples", stability["pairwise_agreement"], MISSING))
+        lines.append(_line("same when asked again: share", stability["pairwise_agreement"], MISSING))
     return lines
 
 
