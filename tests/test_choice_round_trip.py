@@ -36,7 +36,7 @@ OUTSIDE = {
 ONLY_BOXED = ("agieval-cloze",)
 """Suites that ask for no box, which is all that the strict rule of mathematics reads."""
 MOST = {"math-500": 60, "agieval-cloze": 40}
-"""Items asked about where that is fewer than 250: mathematics is compared in a process of its own."""
+"""Items asked about where that is fewer than 160: mathematics is compared in a process of its own."""
 
 
 def test_every_closed_suite_is_asked_about_here_or_said_to_be_elsewhere() -> None:
@@ -48,7 +48,7 @@ def some(suite: Suite) -> list[Item]:
     """All items with a reference, or evenly as many as the limit."""
     items = [item for item in suite.items if item.reference]
     assert items
-    return items[:: max(1, len(items) // MOST.get(suite.name, 250))]
+    return items[:: max(1, len(items) // MOST.get(suite.name, 160))]
 
 
 def opened(suite: Suite) -> Scorer:
