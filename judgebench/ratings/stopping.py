@@ -77,6 +77,20 @@ def pair_states(
     Raises:
         UserError: the same pair twice, a game of a question that is not in the order, or a score outside [0, 1].
     """
+    return _states(games, pairs, order, (alpha, hypotheses), transitive=transitive, interval=True)
+
+
+def _states(
+    games: Sequence[tuple[str, str, str, float]],
+    pairs: Sequence[tuple[str, str]],
+    order: Sequence[str],
+    level: tuple[float, int | None],
+    *,
+    transitive: bool,
+    interval: bool,
+) -> list[PairState]:
+    """`pair_states`, with or without the intervals, which cost most."""
+    alpha, hypotheses = level
     pairs = list(pairs)
     if len({frozenset(pair) for pair in pairs}) != len(pairs):
         raise UserError("a pair stands twice among the hypotheses")
@@ -91,7 +105,9 @@ def pair_states(
             raise UserError(f"question {question!r} is not among those drawn")
         pair, turned = ways[left, right]
         scores[pair][place[question]].append(1 - score if turned else score)
-    states = [_state(pair, scores.get(pair, {}), alpha / (hypotheses or len(pairs))) for pair in pairs]
+    states = [
+        _state(pair, scores.get(pair, {}), alpha / (hypotheses or len(pairs)), interval=interval) for pair in pairs
+    ]
     return _implied(states) if transitive else states
 
 
@@ -129,7 +145,7 @@ def next_batch(
     """
     if size < 1:
         raise UserError(f"a batch has at least one step, found {size}")
-    states = pair_states(games, pairs, order, alpha=alpha, hypotheses=hypotheses, transitive=transitive)
+    states = _states(games, pairs, order, (alpha, hypotheses), transitive=transitive, interval=False)
     done: dict[frozenset[str], set[str]] = defaultdict(set)
     for question, left, right in asked:
         done[frozenset((left, right))].add(question)
@@ -174,11 +190,11 @@ def draw_order(questions: Sequence[str], seed: int = 0, strata: Mapping[str, str
     return [question for _, question in sorted(placed)]
 
 
-def _state(pair: tuple[str, str], scores: Mapping[int, Sequence[float]], alpha: float) -> PairState:
+def _state(pair: tuple[str, str], scores: Mapping[int, Sequence[float]], alpha: float, *, interval: bool) -> PairState:
     """The state of one pair out of place in the order → scores."""
     x = [sum(scores[number]) / len(scores[number]) for number in sorted(scores)]
     found = betting(x, alpha=alpha)
-    low, high = betting_interval(x, alpha, grid=200)
+    low, high = betting_interval(x, alpha, grid=200) if interval else (0.0, 1.0)
     left, right = pair
     return PairState(
         left=left, right=right, questions=len(x), mean=sum(x) / len(x) if x else None, low=low, high=high,

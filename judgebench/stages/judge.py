@@ -242,7 +242,7 @@ def _undecided(
     run: Run, maker: Judge, planned: list[Matchup], open_: list[Matchup], settings: Settings
 ) -> list[Matchup]:
     """What would be put next, were judging to stop once every pair is decided."""
-    return stopping.next_matchups(run, maker, stopping.plan_of(run, planned, settings), open_, settings)[0]
+    return stopping.next_matchups(run, maker, stopping.plan_of(run, planned, settings), open_, settings)
 
 
 def _recorded(run: Run) -> dict[str, dict[str, dict[str, dict[int, Answer]]]]:

@@ -71,32 +71,31 @@ def plan_of(run: Run, planned: Sequence[Matchup], settings: Settings) -> Plan:
     return Plan(dict(matchups), {family: list(held) for family, held in pairs.items()}, orders, categories)
 
 
-def states(
-    run: Run, maker: Judge, plan: Plan, settings: Settings
-) -> dict[Family, tuple[list[PairState], list[tuple[str, str, str, float]]]]:
-    """Family → the state of every pair, and the games it rests on."""
+def states(run: Run, maker: Judge, plan: Plan, settings: Settings) -> dict[Family, list[PairState]]:
+    """Family → the state of every pair."""
+    played = _played(run, maker, plan, settings)
+    return {
+        family: pair_states(
+            played[family], pairs, plan.orders[family[0]], alpha=ALPHA, hypotheses=plan.hypotheses,
+            transitive=_ranks(pairs, settings),
+        )
+        for family, pairs in plan.pairs.items()
+    }  # fmt: skip
+
+
+def _played(run: Run, maker: Judge, plan: Plan, settings: Settings) -> dict[Family, list[tuple[str, str, str, float]]]:
+    """Family → its games so far."""
     file = run.verdicts_file(maker.name, maker.rubric.partition("@")[0])
     verdicts = [each for each in run.verdicts(file).values() if each.rubric == maker.rubric and len(each.shown) == 2]
     games = to_games(verdicts, settings.swap_policy, plan.categories, orders=settings.orders, seed=settings.seed)[0]
     played: dict[Family, list[tuple[str, str, str, float]]] = defaultdict(list)
     for game in games:
         played[game.suite, game.dimension].append((game.item, game.left, game.right, game.score))
-    return {
-        family: (
-            pair_states(
-                played[family], pairs, plan.orders[family[0]], alpha=ALPHA, hypotheses=plan.hypotheses,
-                transitive=_ranks(pairs, settings),
-            ),
-            played[family],
-        )
-        for family, pairs in plan.pairs.items()
-    }  # fmt: skip
+    return played
 
 
-def next_matchups(
-    run: Run, maker: Judge, plan: Plan, open_: Iterable[Matchup], settings: Settings
-) -> tuple[list[Matchup], dict[Family, list[PairState]]]:
-    """What to put to the judge now, empty where all is decided or asked; and the states.
+def next_matchups(run: Run, maker: Judge, plan: Plan, open_: Iterable[Matchup], settings: Settings) -> list[Matchup]:
+    """What to put to the judge now; empty where all is decided or asked.
 
     Args:
         run: whose verdicts are read.
@@ -109,9 +108,9 @@ def next_matchups(
     for matchup in open_:
         waiting[matchup.suite, matchup.item.id, _pair(matchup)].append(matchup)
     found: dict[int, Matchup] = {}
-    known = states(run, maker, plan, settings)
+    played = _played(run, maker, plan, settings)
     size = max(16, settings.max_concurrency // max(1, len(plan.pairs)))
-    for family, (_, games) in known.items():
+    for family, pairs in plan.pairs.items():
         suite, dimension = family
         asked = {
             (item, *pair)
@@ -120,17 +119,15 @@ def next_matchups(
         }
         # Items that a pair cannot be judged on (one of the two was not asked) are as good as asked.
         offered = {(item, pair) for where, item, pair in plan.matchups if where == suite}
-        asked |= {
-            (item, *pair) for item in plan.orders[suite] for pair in plan.pairs[family] if (item, pair) not in offered
-        }
+        asked |= {(item, *pair) for item in plan.orders[suite] for pair in pairs if (item, pair) not in offered}
         for step in next_batch(
-            games, plan.pairs[family], plan.orders[suite], asked, alpha=ALPHA, size=size,
-            hypotheses=plan.hypotheses, transitive=_ranks(plan.pairs[family], settings),
+            played[family], pairs, plan.orders[suite], asked, alpha=ALPHA, size=size,
+            hypotheses=plan.hypotheses, transitive=_ranks(pairs, settings),
         ):  # fmt: skip
             for matchup in waiting[suite, step.question, (step.left, step.right)]:
                 if dimension in matchup.dimensions:
                     found[id(matchup)] = matchup
-    return list(found.values()), {family: held for family, (held, _) in known.items()}
+    return list(found.values())
 
 
 def hear_until_decided(
@@ -151,12 +148,13 @@ def hear_until_decided(
     plan = plan_of(run, planned, settings)
     left = {id(matchup): matchup for matchup in open_}
     while True:
-        batch, held = next_matchups(run, maker, plan, left.values(), settings)
+        batch = next_matchups(run, maker, plan, left.values(), settings)
         if not batch:
             break
         put(batch)
         for matchup in batch:
             del left[id(matchup)]
+    held = states(run, maker, plan, settings)
     _record(run, maker, held, len(planned), len(planned) - len(left))
     for line in lines(held):
         say(f"{maker.name} by {maker.rubric.partition('@')[0]}: {line}", quiet=quiet)
