@@ -130,6 +130,9 @@ def test_macro_scores_count_a_label_that_is_never_given_as_0() -> None:
 
 def test_self_instruct_levels_collapse_to_acceptable_or_not() -> None:
     assert confusion.collapse_ab_cd(["A", "B", "C", "D", None]) == ["AB", "AB", "CD", "CD", None]
+    acceptable = confusion.label_shares(["A", "B", "C", "D", None], ["A", "B"])
+    assert (acceptable.value, acceptable.n) == (0.5, 4)
+    assert "1 of 5 rows" in acceptable.note
     first, second = list("AABBCCDD"), list("BABCCDDD")
     four, two = cohen_kappa(first, second).value, cohen_kappa(*map(confusion.collapse_ab_cd, (first, second))).value
     assert four is not None

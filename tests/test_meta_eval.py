@@ -238,6 +238,41 @@ def test_grades_are_held_against_grades_and_against_pairs(tmp_path: Path) -> Non
     assert numbers(implied.measures)["accuracy"] == pytest.approx(4 / 5)
 
 
+def test_policy_score_compares_sums_of_raw_scores_over_both_orders(tmp_path: Path) -> None:
+    first = pair(0, "A", "j", rubric=RUBRIC, kind="grade", scale=(1.0, 10.0))
+    nines = msgspec.structs.replace(first, scores=(9.0, 6.0))
+    eights = msgspec.structs.replace(first, shown=first.shown[::-1], scores=(8.0, 7.0))
+    run = run_of(tmp_path / "r", [nines, eights, pair(0, "A", "human@x")])
+    by_policy = {
+        policy: numbers(only(meta_evaluate(run, policy=policy)).measures)["accuracy"] for policy in ("tie", "score")
+    }
+    assert by_policy == {"tie": 0.0, "score": 1.0}
+
+
+def test_turns_are_pooled_unless_one_is_asked_for(tmp_path: Path) -> None:
+    verdicts = [pair(item, "A", "j", rubric=RUBRIC, turn=turn) for item in range(3) for turn in (1, 2)]
+    people = [pair(item, "AB"[turn - 1], "human@x", turn=turn) for item in range(3) for turn in (1, 2)]
+    run = run_of(tmp_path / "r", [*verdicts, *people])
+    pooled = only(meta_evaluate(run, resample=FEW))
+    assert (pooled.units, pooled.questions) == (6, 3)
+    found = [numbers(only(meta_evaluate(run, turns=[turn])).measures)["accuracy"] for turn in (1, 2)]
+    assert [numbers(pooled.measures)["accuracy"], *found] == [0.5, 1.0, 0.0]
+
+
+def test_grades_on_different_scales_are_correlated_and_never_called_equal(tmp_path: Path) -> None:
+    judge = [grade(i, m, v, "j", rubric="g@0") for i, (m, v) in enumerate([("a", 1), ("b", 3), ("a", 5), ("b", 2)])]
+    people = [
+        msgspec.structs.replace(each, judge="human@x", rubric="", scale=(1.0, 10.0), scores=(each.scores[0] * 2,))
+        for each in judge
+    ]
+    found = {each.name: each for each in only(meta_evaluate(run_of(tmp_path / "r", [*judge, *people]))).measures}
+    assert found["accuracy"].value is None
+    assert "1 to 5 and 1 to 10" in found["accuracy"].note
+    assert "cohen_kappa" not in found
+    assert "krippendorff_interval" not in found
+    assert found["spearman"].value == pytest.approx(1.0)
+
+
 def test_what_cannot_be_compared_is_said_in_one_line(tmp_path: Path) -> None:
     judge = [pair(item, "A", "j", rubric=RUBRIC) for item in range(3)]
     people = [pair(item, "A", "human@x", dimension="style") for item in range(3)]
@@ -246,6 +281,8 @@ def test_what_cannot_be_compared_is_said_in_one_line(tmp_path: Path) -> None:
         meta_evaluate(run, ["human@y"])
     with pytest.raises(UserError, match="no judge is called 'hunam'"):
         meta_evaluate(run, against="hunam")
+    with pytest.raises(UserError, match="held against itself"):
+        meta_evaluate(run, ["human"], "human")
     with pytest.raises(UserError, match="nothing was judged both by j and by human") as caught:
         meta_evaluate(run)
     assert "style" in str(caught.value)

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from judgebench.ratings.intervals import Estimate, Floats
+from judgebench.ratings.intervals import Estimate, Floats, clustered_interval
 from judgebench.ratings.label_tables import Label, label_pairs, missing, of_tables, ratio, tables_of
-from judgebench.ratings.resampling import RESAMPLE, Resample
+from judgebench.ratings.resampling import RESAMPLE, Resample, same_length
 from judgebench.types import Record
 
 
@@ -148,6 +148,42 @@ def macro_recall(
 ) -> Estimate:
     """Macro recall of `macro_scores`, with an interval where clusters are given."""
     return of_tables(lambda tables: _by_label(tables)[1].mean(-1), truth, given, labels, clusters, resample)
+
+
+def label_shares(
+    labels: Sequence[Label],
+    wanted: Sequence[Label],
+    *,
+    clusters: Sequence[Hashable] | None = None,
+    level: float = 0.95,
+) -> Estimate:
+    """Share of labels that are among those wanted (acceptable: ``("A", "B")``), with the default interval of a mean.
+
+    Args:
+        labels: one rater's; missing ones are left out and counted in the note.
+        wanted: which count.
+        clusters: the question of each; each is its own by default.
+        level: coverage.
+
+    >>> label_shares(["A", "B", "D", None], ["A", "B"]).n
+    3
+
+    Raises:
+        UserError: lengths differ.
+    """
+    same_length([labels] if clusters is None else [labels, clusters])
+    kept = [place for place, label in enumerate(labels) if not missing(label)]
+    found = clustered_interval(
+        [float(labels[place] in wanted) for place in kept],
+        kept if clusters is None else [clusters[place] for place in kept],
+        level,
+    )
+    left_out = len(labels) - len(kept)
+    note = f"{left_out} of {len(labels)} rows lack a label and are left out" if left_out else ""
+    return Estimate(
+        value=found.value, low=found.low, high=found.high, se=found.se, n=found.n, clusters=found.clusters,
+        note="; ".join(filter(None, (found.note, note))),
+    )  # fmt: skip
 
 
 def collapse(labels: Sequence[Label], into: Mapping[Any, Any]) -> list[Label]:

@@ -49,6 +49,8 @@ class Rater(NamedTuple):
     """On pairs."""
     grades: Grades
     """On single answers."""
+    scales: frozenset[tuple[float, float]] = frozenset()
+    """Scales of its grades."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,6 +65,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="human (everyone's majority), human@NAME, gold, or a judge (default: human, else gold)",
     )  # fmt: skip
     parser.add_argument("--suite", action="append", default=[], metavar="NAME", help="only this suite; repeat for more")
+    parser.add_argument(
+        "--turn", action="append", type=int, default=[], metavar="N",
+        help="only this turn, 0 being the whole conversation; repeat (default: all turns together)",
+    )  # fmt: skip
     parser.add_argument("--dimension", action="append", default=[], metavar="NAME", help="only this dimension; repeat")
     parser.add_argument(
         "--swap-policy", choices=get_args(Policy), default="tie",
@@ -82,8 +88,8 @@ def main(args: argparse.Namespace) -> int:
     """
     run = Run(run_path(args.run))
     cards = meta_evaluate(
-        run, args.judge, args.against, suites=args.suite, dimensions=args.dimension, policy=args.swap_policy,
-        resample=Resample(args.draws, args.seed),
+        run, args.judge, args.against, suites=args.suite, dimensions=args.dimension, turns=args.turn,
+        policy=args.swap_policy, resample=Resample(args.draws, args.seed),
     )  # fmt: skip
     write_cards(run, cards)
     if args.json:
@@ -105,6 +111,7 @@ def meta_evaluate(
     *,
     suites: Sequence[str] = (),
     dimensions: Sequence[str] = (),
+    turns: Sequence[int] = (),
     policy: Policy = "tie",
     resample: Resample | None = None,
 ) -> list[JudgeCard]:
@@ -116,6 +123,7 @@ def meta_evaluate(
         against: ``human``, ``human@NAME``, ``gold`` or a judge's name; ``human`` where there are people, else ``gold``.
         suites: only these; all by default.
         dimensions: only these; all by default.
+        turns: only these; all together by default.
         policy: what two orders that disagree say together.
         resample: how intervals are drawn.
 
@@ -125,12 +133,16 @@ def meta_evaluate(
     verdicts = [
         verdict
         for verdict in standing(run, run.verdicts().values())[0]
-        if (not suites or verdict.suite in suites) and (not dimensions or verdict.dimension in dimensions)
+        if (not suites or verdict.suite in suites)
+        and (not dimensions or verdict.dimension in dimensions)
+        and (not turns or verdict.turn in turns)
     ]
     _known(run, verdicts, suites, dimensions)
     raters = _raters(verdicts)
     people = sorted({rater.judge for rater in raters if is_person(rater.judge)})
     truth_name = against or ("human" if people else "gold")
+    if truth_name in judges:
+        raise UserError(f"--judge {truth_name} is held against itself: name another with --against")
     chosen = _chosen(raters, judges, truth_name)
     bench = Bench(
         policy=policy, resample=resample or Resample(), own=frozenset(),
@@ -156,6 +168,8 @@ def _known(run: Run, verdicts: Sequence[Verdict], suites: Sequence[str], dimensi
     if verdicts:
         return
     held = run.verdicts().values()
+    if not held:
+        raise UserError(f"{run.path} holds no verdicts: judge its answers, or import people's labels, first")
     for flag, wanted, found in (
         ("--suite", suites, {verdict.suite for verdict in held}),
         ("--dimension", dimensions, {verdict.dimension for verdict in held}),
@@ -163,7 +177,7 @@ def _known(run: Run, verdicts: Sequence[Verdict], suites: Sequence[str], dimensi
         for name in wanted:
             if name not in found:
                 raise UserError(f"{flag} {name}: nothing was judged on it: {did_you_mean(name, found)}")
-    raise UserError(f"{run.path} holds no verdicts: judge its answers, or import people's labels, first")
+    raise UserError(f"{run.path}: nothing was judged on these suites, dimensions and turns together")
 
 
 def _raters(verdicts: Iterable[Verdict]) -> list[Rater]:
@@ -172,8 +186,12 @@ def _raters(verdicts: Iterable[Verdict]) -> list[Rater]:
         if not verdict.judge.startswith("exact@"):
             groups[verdict.judge, verdict.rubric].append(verdict)
     return [
-        Rater(judge, rubric, pairs_of(group), grades_of(group)) for (judge, rubric), group in sorted(groups.items())
-    ]
+        Rater(
+            judge, rubric, pairs_of(group), grades_of(group),
+            frozenset(verdict.scale for verdict in group if len(verdict.shown) == 1 and verdict.scores),
+        )
+        for (judge, rubric), group in sorted(groups.items())
+    ]  # fmt: skip
 
 
 def _chosen(raters: Sequence[Rater], judges: Sequence[str], against: str) -> list[Rater]:
@@ -220,7 +238,8 @@ def _panel(name: str, members: Sequence[Rater]) -> Rater:
     grades: Grades = {}
     for graded in {graded for member in members for graded in member.grades}:
         grades[graded] = [mean(mean(member.grades.get(graded, [])) for member in members)]
-    return Rater(name, "", Pairs(read, False, shown), grades)
+    scales: frozenset[tuple[float, float]] = frozenset().union(*(member.scales for member in members))
+    return Rater(name, "", Pairs(read, False, shown), grades, scales)
 
 
 def _truths(raters: Sequence[Rater], against: str, judge: str) -> dict[str, Rater]:
@@ -258,8 +277,9 @@ def _trials(run: Run, judge: Rater, raters: Sequence[Rater], against: str, bench
         if trial is not None:
             found.append(trial)
     grades = {name: rater.grades for name, rater in truths.items() if rater.grades}
+    scales = sorted(judge.scales.union(*(rater.scales for rater in truths.values())))
     for place in sorted({(unit[0], unit[3]) for unit in judge.grades}):
-        trial = grade_trial(place, against, judge.grades, grades, bench)
+        trial = grade_trial(place, against, judge.grades, grades, bench, scales)
         if trial is not None:
             found.append(trial)
     return found

@@ -35,7 +35,12 @@ class Rows(NamedTuple):
 
 
 def grade_trial(
-    place: tuple[str, str], against: str, judge: Grades, truths: Mapping[str, Grades], bench: Bench
+    place: tuple[str, str],
+    against: str,
+    judge: Grades,
+    truths: Mapping[str, Grades],
+    bench: Bench,
+    scales: Sequence[tuple[float, float]] = (),
 ) -> Trial | None:
     """One judge's grades on one suite and dimension, or None where nothing was graded by both.
 
@@ -45,6 +50,7 @@ def grade_trial(
         judge: its grades.
         truths: rater → grades; their mean is the truth.
         bench: intervals and answers.
+        scales: of everyone's grades; where there are several, only correlations compare them.
     """
     asked = sorted(unit for unit in judge if (unit[0], unit[3]) == place)
     units = [unit for unit in asked if any(mean(grades.get(unit, [])) is not None for grades in truths.values())]
@@ -56,7 +62,7 @@ def grade_trial(
     left_out["judge: unscored"] += said.count(None)
     left_out[f"without a grade of {against}"] += len(asked) - len(units)
     rows = Rows(units, [unit[:2] for unit in units], said, right)
-    levels = _levels([*said, *right])
+    levels = [] if len(scales) > 1 else _levels([*said, *right])
     table = confusion_matrix(right, said, levels) if levels else None
     scored = [at for at, each in enumerate(said) if each is not None]
     return Trial(
@@ -69,10 +75,18 @@ def grade_trial(
         left_out={why: number for why, number in left_out.items() if number},
         labels=tuple(f"{level:g}" for level in levels) if table else (),
         confusion=table.counts if table else (),
-        measures=(*_measures(rows, levels, bench), *_repeats(judge, units)),
+        measures=(*_unlike(scales), *_measures(rows, levels, bench, len(scales) < 2), *_repeats(judge, units)),
         people=tuple(_ceiling(asked, truths, bench)),
         baselines=_baselines(rows, bench),
     )
+
+
+def _unlike(scales: Sequence[tuple[float, float]]) -> list[Measure]:
+    """Why grades on several scales have no agreement."""
+    if len(scales) < 2:
+        return []
+    said = " and ".join(f"{low:g} to {high:g}" for low, high in scales)
+    return [Measure(name="accuracy", value=None, note=f"grades are on different scales ({said}): only correlated")]
 
 
 def _levels(grades: Sequence[float | None]) -> list[float]:
@@ -89,6 +103,7 @@ def _agreement(
     clusters: Sequence[Hashable],
     levels: Sequence[float],
     bench: Bench,
+    one_scale: bool = True,
 ) -> list[Measure]:
     """What two columns of grades say, levels as labels where they are few and whole."""
     found: list[tuple[str, Estimate]] = []
@@ -104,7 +119,7 @@ def _agreement(
             ("cohen_kappa_quadratic", of(cohen_kappa, "quadratic", levels)),
         ]
     rows = list(zip(truth, judge, strict=True))
-    metrics: tuple[Metric, ...] = ("ordinal", "interval")
+    metrics: tuple[Metric, ...] = ("ordinal", "interval") if one_scale else ()
     for metric in metrics:
         alpha = krippendorff_alpha(rows, metric, clusters=clusters, resample=bench.resample)
         found.append((f"krippendorff_{metric}", alpha))
@@ -113,8 +128,8 @@ def _agreement(
     return [measure(name, each) for name, each in found]
 
 
-def _measures(rows: Rows, levels: Sequence[float], bench: Bench) -> list[Measure]:
-    found = _agreement(rows.truth, rows.judge, rows.clusters, levels, bench)
+def _measures(rows: Rows, levels: Sequence[float], bench: Bench, one_scale: bool) -> list[Measure]:
+    found = _agreement(rows.truth, rows.judge, rows.clusters, levels, bench, one_scale)
     models = [unit[4][0] for unit in rows.units]
     questions = [repr(unit[:3]) for unit in rows.units]
     if len(set(questions)) < len(questions):
