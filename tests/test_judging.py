@@ -178,6 +178,8 @@ def test_a_server_that_ignores_the_wish_leaves_verdicts_unscored_and_it_is_said_
     assert [line for line in said if line.startswith("note: ")] == [
         "note: j by g-eval: the backend gave no log-probabilities: 8 times"
     ]
+    warnings = judgebench.load(tmp_path / "r").summary["warnings"]
+    assert "j: the backend gave no log-probabilities: 8 times" in warnings
     assert entry(tmp_path / "r", "g-eval")["remarks"] == {"the backend gave no log-probabilities": 8}
 
 
@@ -231,7 +233,8 @@ def test_skills_come_from_the_items_and_what_does_not_apply_is_in_no_mean_and_no
         return "{'factuality': 3, 'harmlessness': 'N/A'}"
 
     judge = ScriptedBackend.of(grades)
-    results = judged(tmp_path / "r", talk, "flask", judge, models={"a": good})
+    results = judged(tmp_path / "r", talk, "flask", judge, judgebench.Settings(), models={"a": good})
+    assert not [line for line in results.summary["warnings"] if "unscored" in line]
     row = {row["dimension"]: row for row in results.summary["verdicts"] if row["planned"]}
     assert {name: (each["planned"], each["scored"]) for name, each in row.items()} == {
         "factuality": (2, 2), "harmlessness": (1, 0),

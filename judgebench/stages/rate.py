@@ -20,6 +20,7 @@ from judgebench.stages import calibration
 from judgebench.stages import settings as flags
 from judgebench.stages import summary as summaries
 from judgebench.stages.games import dimensions_of, games_of, standing
+from judgebench.stages.reasons import NOT_APPLICABLE
 from judgebench.stages.scoring import KEPT_BACK
 from judgebench.stages.settings import Settings
 from judgebench.types import Game, Rating, Verdict
@@ -119,7 +120,7 @@ def refuse_unscored(summary: Mapping[str, Any], most: float) -> None:
     """
     bad = []
     for row in (*summary["accuracy"], *summary["verdicts"]):
-        unscored = row["unscored"] - row["reasons"].get(KEPT_BACK, 0)
+        unscored = row["unscored"] - row["reasons"].get(KEPT_BACK, 0) - row["reasons"].get(NOT_APPLICABLE, 0)
         share = unscored / row["planned"] if row["planned"] else 0.0
         if share > most:
             who = row.get("scorer") or row["judge"]

@@ -9,6 +9,10 @@ Row = dict[str, Any]
 """One row of a summary: plain data, ready for JSON."""
 
 
+NOT_APPLICABLE = "not applicable"
+"""Reason of a verdict that a judge was allowed to leave out: no failure of anybody."""
+
+
 def reason(error: str) -> str:
     """The kind of an error, short enough to count by: its head without numbers and addresses."""
     head = error.partition(":")[0].strip()

@@ -12,7 +12,7 @@ from judgebench.judges.debias import LeftOut
 from judgebench.runs import Run
 from judgebench.stages.cards import card_rows
 from judgebench.stages.games import policy_of
-from judgebench.stages.reasons import Row
+from judgebench.stages.reasons import NOT_APPLICABLE, Row
 from judgebench.stages.scoring import KEPT_BACK
 from judgebench.stages.summary_exact import accuracy_rows, answer_rows, extraction_rows, other_rule
 from judgebench.stages.summary_judged import bias_rows, differing, judged_rows, pair_rows, sum_rows
@@ -51,8 +51,8 @@ def summarise(
         ],
         "judges": [
             {
-                "name": name, "rubric": rubric, "baseline": record["baseline"], "notes": _notes(record),
-                "mode": manifest["rubrics"][rubric]["mode"],
+                "name": name, "rubric": rubric, "baseline": record["baseline"],
+                "notes": [*_notes(record), *_remarks(record, rubric)], "mode": manifest["rubrics"][rubric]["mode"],
             }
             for name, record in manifest["judges"].items()
             for rubric in (each["id"] for each in record["rubrics"].values())
@@ -89,6 +89,12 @@ def summarise(
 
 def _notes(record: Row) -> list[str]:
     return list(record.get("loaded", {}).get("notes", ()))
+
+
+def _remarks(record: Row, rubric: str) -> list[str]:
+    """What a judge noticed while it was heard, with how often."""
+    found = record["rubrics"].get(rubric.partition("@")[0], {}).get("remarks", {})
+    return [f"{words}: {count} times" for words, count in found.items()]
 
 
 def _rating(rating: Rating) -> Row:
@@ -138,7 +144,8 @@ def _warnings(summary: Row) -> list[str]:
         if kept_back:
             hand_in = "'judgebench report RUN --submission' writes the file that its authors score"
             lines.append(f"{row['model']} on {row['suite']}: {kept_back} unscored, answers kept back; {hand_in}")
-        if row["unscored"] - kept_back > WARN_UNSCORED * row["planned"]:
+        on_purpose = kept_back + row["reasons"].get(NOT_APPLICABLE, 0)
+        if row["unscored"] - on_purpose > WARN_UNSCORED * row["planned"]:
             who = f"{row['model']} by {row['scorer']}" if "scorer" in row else f"{row['judge']} by {row['rubric']}"
             what = f"{row['suite']}, {row['dimension']}"
             lines.append(f"{who} on {what}: {row['unscored']} of {row['planned']} unscored")
