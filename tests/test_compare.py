@@ -15,7 +15,7 @@ from judgebench.runs import Journal, Run
 from judgebench.stages import compare as stage
 from judgebench.stages import rate
 from judgebench.stages.comparisons import Extras, compare_pairs
-from judgebench.types import Item, Verdict
+from judgebench.types import Answer, Item, Verdict
 
 STRENGTH = {"a": 0.75, "b": 0.5, "c": 0.45}
 ITEMS = 240
@@ -40,7 +40,10 @@ def _run(folder: Path, *, labels: int = 60, sample: str = "random") -> Run:
         }  # fmt: skip
     run.save_manifest()
     run.save_items("talk", [Item(id=str(k), turns=("?",), category="xy"[k % 2]) for k in range(ITEMS)])
-    random = np.random.default_rng(0)
+    for name in STRENGTH:
+        with Journal(run.answers_file(name)) as journal:
+            for k in range(ITEMS):
+                journal.append(Answer(suite="talk", item=str(k), model=name, turns=("x" * (5 + (k * ord(name)) % 17),)))
     files = {"j": ("r@1", "r"), "human@ann": ("", "")}
     for judge, (rubric, name) in files.items():
         random = np.random.default_rng(0)
@@ -145,7 +148,7 @@ def _main(module, run: Run, *words: str) -> int:
 def test_the_command_says_it_all_in_words(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert _main(stage, run, "a", "c", "--calibrate", "human", "--margin", "0.1", "--bootstrap", "200") == 0
     said = capsys.readouterr().out
-    for words in ("people and judge: +0.", "judge alone: +0.", "people alone: +0.", "within 0.1:", "B=200", "(Holm)"):
+    for words in ("people and judge: 0.", "judge alone: 0.", "people alone: 0.", "within 0.1:", "B=200", "(Holm)"):
         assert words in said
     assert _main(stage, run, "--all", "--json") == 0
     assert len(json.loads(capsys.readouterr().out)) == 9
@@ -162,6 +165,9 @@ def test_rate_gives_calibrated_ratings_beside_and_refuses_before_it_rates(run: R
     assert set(rows) == {"a", "b", "c"}
     assert rows["c"]["judge_low"] > rows["c"]["win_rate"]
     assert rows["a"]["elo"] > rows["b"]["elo"]
+    # The judge's taste is for a model and not for length: the joint model does not know it, and is told apart.
+    assert rows["c"]["joint_p"] < 0.05
+    assert rows["c"]["headline"] == "ppi"
     other = _run(tmp_path / "y", sample="")
     with pytest.raises(UserError, match="--random-labels"):
         _main(rate, other, "--calibrate", "human")

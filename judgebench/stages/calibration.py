@@ -8,12 +8,14 @@ Without it PPI is refused.
 from __future__ import annotations
 
 import argparse
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from judgebench.errors import UserError, did_you_mean
-from judgebench.ratings.ppi import NOT_RANDOM, PPIEstimate, ppi_mean
+from judgebench.ratings.joint_bias import JointRatings, joint_bias
+from judgebench.ratings.ppi import PPIEstimate, ppi_mean
 from judgebench.ratings.ppi_ratings import PPIRatings, ppi_bradley_terry
 from judgebench.runs import Run
 from judgebench.stages.games import games_of, standing
@@ -24,6 +26,9 @@ PEOPLE = "human"
 
 FOLDS = 2
 """λ of one half of the labels is tuned on the other."""
+
+Answers = Mapping[tuple[str, str, str], tuple[str, ...]]
+"""(suite, item, model) → the words of its first sample, turn by turn."""
 
 Place = tuple[str, str, int, str, str, str]
 """(suite, item, turn, dimension, left, right): what a person and a judge can both have judged."""
@@ -46,6 +51,8 @@ class Calibrated(Record, frozen=True, kw_only=True):
     """Model → win rate against whom it met."""
     ratings: PPIRatings | None
     """Bradley-Terry on people's scale; None where there is no fit."""
+    joint: JointRatings | None = None
+    """The joint bias model of the same games, with the test between the two; None where there is no fit."""
     note: str = ""
     """What a reader must know."""
 
@@ -93,7 +100,10 @@ def refuse_unsampled(run: Run, people: Sequence[str], *, declared: bool) -> None
     """
     unknown = [name for name in people if run.manifest["judges"].get(name, {}).get("sample") != "random"]
     if unknown and not declared:
-        raise UserError(f"{unknown[0]}: {NOT_RANDOM}. Where they were, say so with --random-labels")
+        raise UserError(
+            f"{unknown[0]}: nothing says that these labels are a random sample of what was judged, and otherwise no "
+            "interval by them holds (PPI); where they were drawn at random, say so with --random-labels"
+        )
 
 
 def labelled(judge_games: Iterable[Game], human_games: Iterable[Game]) -> dict[tuple[str, str, str, str], Labelled]:
@@ -145,9 +155,10 @@ def calibrate(run: Run, wanted: str, *, declared: bool = False) -> list[Calibrat
     refuse_unsampled(run, people, declared=declared)
     games = games_of(run, verdicts)[0]
     human = [game for game in games if game.judge in people]
+    lengths = {(each.suite, each.item, each.model): each.turns for each in run.answers().values() if not each.sample}
     judged = [game for game in games if not game.judge.startswith("human@")]
     found = [
-        _calibrated(key, group, people, run.manifest.get("seed", 0))
+        _calibrated(key, group, people, run.manifest.get("seed", 0), lengths)
         for key, group in sorted(labelled(judged, human).items())
         if any(score is not None for score in group.human)
     ]
@@ -161,7 +172,7 @@ def rows_of(found: Iterable[Calibrated]) -> list[dict[str, Any]]:
     rows = []
     for each in found:
         for model, rate in sorted(each.win_rates.items()):
-            ratings = each.ratings
+            ratings, joint = each.ratings, each.joint
             notes = [each.note, rate.note, ratings.note if ratings else ""]
             rows.append(
                 {
@@ -172,27 +183,30 @@ def rows_of(found: Iterable[Calibrated]) -> list[dict[str, Any]]:
                     "people_win_rate": rate.human_value, "people_low": rate.human_low, "people_high": rate.human_high,
                     "elo": ratings and ratings.elo.get(model), "elo_low": ratings and ratings.low.get(model),
                     "elo_high": ratings and ratings.high.get(model),
+                    "joint_elo": joint and joint.elo.get(model), "joint_low": joint and joint.low.get(model),
+                    "joint_high": joint and joint.high.get(model), "joint_p": joint and joint.p_value,
+                    "headline": joint.headline if joint else "ppi",
                     "note": "; ".join(dict.fromkeys(filter(None, notes))),
                 }
             )  # fmt: skip
     return rows
 
 
-def describe(estimate: PPIEstimate, unit: str = "") -> list[str]:
-    """Lines on a calibrated mean: both together, then the judge alone and people alone."""
+def describe(estimate: PPIEstimate, form: str = ".3f") -> list[str]:
+    """Lines on a calibrated mean: both together, then the judge alone and people alone; ``form`` is of its numbers."""
 
     def interval(low: float | None, high: float | None) -> str:
-        return "—" if low is None or high is None else f"[{low:+.3f}, {high:+.3f}]"
+        return "—" if low is None or high is None else f"[{low:{form}}, {high:{form}}]"
 
     gain = "" if estimate.effective_n_ratio is None else f", worth {estimate.effective_n_ratio:.2f} times the labels"
     said = [
-        f"people and judge: {estimate.value:+.3f}{unit} {interval(estimate.low, estimate.high)}, "
+        f"people and judge: {estimate.value:{form}} {interval(estimate.low, estimate.high)}, "
         f"{estimate.n_human} labels and {estimate.n_judge} verdicts more, λ {estimate.lam:.2f}{gain}"
     ]
     if estimate.judge_value is not None:
         alone = interval(estimate.judge_low, estimate.judge_high)
-        said.append(f"judge alone: {estimate.judge_value:+.3f}{unit} {alone}, which allows for no bias of the judge")
-    said.append(f"people alone: {estimate.human_value:+.3f}{unit} {interval(estimate.human_low, estimate.human_high)}")
+        said.append(f"judge alone: {estimate.judge_value:{form}} {alone}, which allows for no bias of the judge")
+    said.append(f"people alone: {estimate.human_value:{form}} {interval(estimate.human_low, estimate.human_high)}")
     if estimate.note:
         said.append(f"note: {estimate.note}")
     return said
@@ -209,6 +223,11 @@ def lines(found: Iterable[Calibrated]) -> Iterator[str]:
             for model, elo in sorted(each.ratings.elo.items(), key=lambda row: -row[1]):
                 ends = f"[{each.ratings.low[model]:.0f}, {each.ratings.high[model]:.0f}]"
                 yield f"  Elo of {model} by people and judge: {elo:.0f} {ends}"
+            if each.joint is not None:
+                said = [f"{name} {elo:.0f}" for name, elo in sorted(each.joint.elo.items(), key=lambda row: -row[1])]
+                which = "PPI" if each.joint.headline == "ppi" else "the joint model"
+                yield f"  Elo by a joint model of the judge's taste for length: {', '.join(said)}"
+                yield f"  do the two agree? p = {each.joint.p_value:.2g}: {which} is the headline"
             if each.ratings.note:
                 yield f"  note: {each.ratings.note}"
         if each.note:
@@ -219,7 +238,9 @@ def _place(game: Game) -> Place:
     return game.suite, game.item, game.turn, game.dimension, game.left, game.right
 
 
-def _calibrated(key: tuple[str, str, str, str], group: Labelled, people: Sequence[str], seed: int) -> Calibrated:
+def _calibrated(
+    key: tuple[str, str, str, str], group: Labelled, people: Sequence[str], seed: int, answers: Answers
+) -> Calibrated:
     suite, judge, rubric, dimension = key
     rates = {}
     for model in sorted({name for game in group.games for name in (game.left, game.right)}):
@@ -232,29 +253,47 @@ def _calibrated(key: tuple[str, str, str, str], group: Labelled, people: Sequenc
         )
         if estimate is not None:
             rates[model] = estimate
-    ratings, note = _ratings(group)
+    ratings, joint, note = _ratings(group, answers)
     return Calibrated(
         suite=suite, judge=judge, rubric=rubric, dimension=dimension, people=tuple(people), win_rates=rates,
-        ratings=ratings, note=note,
+        ratings=ratings, joint=joint, note=note,
     )  # fmt: skip
 
 
-def _ratings(group: Labelled) -> tuple[PPIRatings | None, str]:
-    """The calibrated fit, or why there is none."""
+def _ratings(group: Labelled, answers: Answers) -> tuple[PPIRatings | None, JointRatings | None, str]:
+    """The calibrated fit, or why there is none, and the joint model's."""
     known: list[tuple[str, str, float, float]] = []
     rest: list[tuple[str, str, float]] = []
     questions: Mapping[bool, list[str]] = {True: [], False: []}
+    lengths: Mapping[bool, list[tuple[float, float]]] = {True: [], False: []}
     for game, score in zip(group.games, group.human, strict=True):
         questions[score is not None].append(game.item)
+        lengths[score is not None].append((_length(game, game.left, answers), _length(game, game.right, answers)))
         if score is None:
             rest.append((game.left, game.right, game.score))
         else:
             known.append((game.left, game.right, score, game.score))
     try:
         found = ppi_bradley_terry(known, rest, human_clusters=questions[True], judge_clusters=questions[False])
-        return found, ""
     except UserError as error:
-        return None, f"no calibrated Bradley-Terry: {error}"
+        return None, None, f"no calibrated Bradley-Terry: {error}"
+    try:
+        # Names, not places, stand left and right in a game: where both orders were shown, position has cancelled.
+        joint = joint_bias(
+            known, rest, lengths=(lengths[True], lengths[False]), position=False,
+            human_clusters=questions[True], judge_clusters=questions[False],
+        )  # fmt: skip
+    except UserError as error:
+        return found, None, f"no joint model: {error}"
+    return found, joint, ""
+
+
+def _length(game: Game, model: str, answers: Answers) -> float:
+    """Characters of what was judged; not a number where the run holds no answer."""
+    turns = answers.get((game.suite, game.item, model))
+    if turns is None:
+        return math.nan
+    return float(sum(map(len, turns[game.turn - 1 : game.turn] if game.turn else turns)))
 
 
 def _share(game: Game, model: str, score: float) -> float:

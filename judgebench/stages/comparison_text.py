@@ -17,19 +17,20 @@ def lines(found: Sequence[Comparison]) -> Iterator[str]:
         by = f"{each.judge} by {each.rubric}" if each.rubric else each.judge
         games = each.method == "win rate"
         what = f"win rate of {each.left} over {each.right}" if games else f"{each.left} minus {each.right}"
-        value = "—" if each.value is None else f"{each.value:+.3f}"
+        form = ".3f" if games else "+.3f"
+        value = "—" if each.value is None else f"{each.value:{form}}"
         yield f"{each.suite}, {each.dimension}, {by}"
         yield (
-            f"  {what}: {value} {_interval(each.low, each.high)}, {each.n} {'games' if games else 'scores'} on "
+            f"  {what}: {value} {_interval(each.low, each.high, form)}, {each.n} {'games' if games else 'scores'} on "
             f"{each.clusters} questions"
         )
         yield "  " + (", ".join(_details(each)) or "no variation to test")
         if each.equivalence is not None:
             yield "  " + _equivalence(each)
         if each.bootstrap is not None:
-            yield f"  {each.bootstrap.note}: {_interval(each.bootstrap.low, each.bootstrap.high)}"
+            yield f"  {each.bootstrap.note}: {_interval(each.bootstrap.low, each.bootstrap.high, form)}"
         if each.calibrated is not None:
-            yield from (f"  {line}" for line in describe(each.calibrated))
+            yield from (f"  {line}" for line in describe(each.calibrated, form))
         if each.note:
             yield f"  note: {each.note}"
     tested = [each for each in found if each.holm_p is not None]
@@ -43,8 +44,8 @@ def lines(found: Sequence[Comparison]) -> Iterator[str]:
         )
 
 
-def _interval(low: float | None, high: float | None) -> str:
-    return "—" if low is None or high is None else f"[{low:+.3f}, {high:+.3f}]"
+def _interval(low: float | None, high: float | None, form: str = "+.3f") -> str:
+    return "—" if low is None or high is None else f"[{low:{form}}, {high:{form}}]"
 
 
 def _details(each: Comparison) -> Iterator[str]:
