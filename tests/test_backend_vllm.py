@@ -117,6 +117,24 @@ def engine() -> Iterator[VLLMBackend]:
     opened.close()
 
 
+def test_its_log_probabilities_are_those_of_hf(engine: VLLMBackend) -> None:
+    requests = asking(PROMPTS[1:4], logprobs=3)
+    ours, theirs = replies(engine, requests), by_hf(tiny_checkpoint(), requests)
+    for name, reply in ours.items():
+        assert [one.token for one in reply.logprobs] == [one.token for one in theirs[name].logprobs]
+        for one, other in zip(reply.logprobs, theirs[name].logprobs, strict=True):
+            assert one.logprob == pytest.approx(other.logprob, abs=1e-3)
+            assert [value for _, value in one.top] == pytest.approx([value for _, value in other.top], abs=1e-3)
+
+
+def test_a_reply_is_held_to_a_choice_and_to_a_schema(engine: VLLMBackend) -> None:
+    held = replies(engine, asking(["a", "b"], one_of=("[[A]]", "[[B]]"), max_tokens=40))
+    assert {reply.text for reply in held.values()} <= {"[[A]]", "[[B]]"}
+    schema = {"type": "object", "properties": {"verdict": {"enum": ["A", "B"]}}, "required": ["verdict"]}
+    (reply,) = replies(engine, asking(["a"], json_schema=schema, max_tokens=200)).values()
+    assert msgspec.json.decode(reply.text)["verdict"] in ("A", "B")
+
+
 def test_it_writes_what_hf_writes(engine: VLLMBackend) -> None:
     requests = asking(PROMPTS)
     here, there = replies(engine, requests), by_hf(tiny_checkpoint(), requests)

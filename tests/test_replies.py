@@ -5,10 +5,14 @@ An empty tuple is unscored. The rubrics are those shipped, so the table is of wh
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from judgebench.judges import parse
-from judgebench.rubrics import load_rubric
+from judgebench.rubrics import list_rubrics, load_rubric
 from judgebench.types import Reply
 
 A, B, TIE, NO = (1.0, 0.0), (0.0, 1.0), (0.5, 0.5), ()
@@ -151,3 +155,23 @@ def test_of_two_verdicts_side_by_side_the_reason_names_the_contradiction() -> No
 @pytest.mark.parametrize("text", ["{" * 2_000_000, '{"a":' * 400_000, "{'" * 1_000_000, "[[A" * 1_000_000])
 def test_megabytes_of_broken_json_are_read_like_any_other_reply(text: str) -> None:
     assert parse.read(load_rubric(JSON), ("accuracy", "language"), Reply(text=text))["accuracy"].scores == ()
+
+
+PIECES = st.sampled_from(
+    ["[[", "]]", "A", "B", "C", ">>", "=", "YES", "Rating: ", "[RESULT]", "7", "-1", "1e999", "9" * 5000, "NaN", "{",
+     "}", "'", '"', ":", ",", "accuracy", "overall", "\\", "\n", " ", "<think>", "</think>", "Score of the Assistant 1: ",
+     "é", "\ud800", "\x00", "None", "[", "]", "(", "not ", "lambda: 0", "0x1F", "1_000"]
+)  # fmt: skip
+RUBRICS = {name: load_rubric(name) for name in list_rubrics()}
+
+
+@given(st.lists(PIECES, max_size=40).map("".join), st.sampled_from(["stop", "length", "filter"]), st.data())
+def test_nothing_that_a_judge_writes_raises_and_every_score_is_on_the_scale(
+    text: str, finish: Literal["stop", "length", "filter"], data: st.DataObject
+) -> None:
+    rubric = RUBRICS[data.draw(st.sampled_from(sorted(RUBRICS)))]
+    shown = (text[: len(text) // 2],)
+    low, high = parse.scale(rubric)
+    for reading in parse.read(rubric, tuple(rubric.dimensions), Reply(text=text, finish=finish), shown).values():
+        assert len(reading.scores) == (0 if reading.error else 2 if rubric.mode == "pairwise" else 1)
+        assert all(low <= score <= high for score in reading.scores)
