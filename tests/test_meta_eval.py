@@ -156,7 +156,7 @@ def test_people_vote_a_split_is_no_label_and_their_ceiling_stands_beside(tmp_pat
     trial = only(meta_evaluate(run_of(tmp_path / "r", [*people, *judge]), resample=FEW))
     found, ceiling = numbers(trial.measures), numbers(trial.people)
     assert found["accuracy"] == pytest.approx(2 / 3)
-    assert trial.left_out == {"without a label of human": 1}
+    assert trial.left_out == {"human split or unscored": 1}
     assert found["each_person_s1"] == pytest.approx((3 + 2 + 0 + 1) / 12)
     assert ceiling["accuracy"] == pytest.approx((3 + 1 + 3 + 0) / 12)
     assert ceiling["leave_one_out"] is not None

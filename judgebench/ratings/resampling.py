@@ -136,11 +136,14 @@ def bootstrap_sums(
     draws, seed, level = resample
     _enough(draws)
     flat = _by_cluster(parts.reshape(n, -1), codes, groups)
-    block = max(1, min(draws, BLOCK // max(groups, flat.shape[1])))
-    values = [
-        finish((_weights(groups, min(block, draws - start), seed, start) @ flat).reshape(-1, *parts.shape[1:]))
-        for start in range(0, draws, block)
-    ]
+    # Blocks of draws depend on the clusters alone, so that all statistics of them see the same draws.
+    block, some = max(1, min(draws, BLOCK // groups)), max(1, BLOCK // flat.shape[1])
+    values = []
+    for start in range(0, draws, block):
+        weights = _weights(groups, min(block, draws - start), seed, start)
+        for at in range(0, len(weights), some):
+            sums = weights[at : at + some].astype(np.float64) @ flat
+            values.append(finish(sums.reshape(-1, *parts.shape[1:])))
     return _interval(whole, np.concatenate(values), n, groups, note, level, seed)
 
 
@@ -176,13 +179,16 @@ def _by_cluster(parts: Floats, codes: Codes, groups: int) -> Floats:
     return sums
 
 
-@functools.lru_cache(maxsize=4)
-def _weights(groups: int, rows: int, seed: int, start: int) -> Floats:
-    """How often each cluster is drawn, in each of ``rows`` draws; kept, as many statistics share them."""
+@functools.lru_cache(maxsize=64)
+def _weights(groups: int, rows: int, seed: int, start: int) -> npt.NDArray[np.uint8]:
+    """How often each cluster is drawn, in each of ``rows`` draws; kept in a byte each, as many statistics share them.
+
+    That one cluster is drawn more than 255 times has a chance below 1e-500.
+    """
     random = np.random.default_rng([seed, start])
     drawn = random.integers(0, groups, size=(rows, groups))
     drawn += groups * np.arange(rows)[:, None]
-    return np.bincount(drawn.ravel(), minlength=rows * groups).reshape(rows, groups).astype(np.float64)
+    return np.bincount(drawn.ravel(), minlength=rows * groups).reshape(rows, groups).astype(np.uint8)
 
 
 def _interval(value: float, values: Floats, n: int, groups: int, note: str, level: float, seed: int) -> Estimate:

@@ -58,8 +58,11 @@ def pair_trial(place: tuple[str, str], against: str, judge: Pairs, truth: Truth,
         said.append(label(points, flipped=truth.flipped[unit]))
         if reason:
             left_out[f"judge: {reason}"] += 1
-    if len(asked) > len(units):
-        left_out[f"without a label of {against}"] = len(asked) - len(units)
+    split = sum(unit in truth.flipped and unit not in truth.labels for unit in asked)
+    if split:
+        left_out[f"{against} split or unscored"] = split
+    if len(asked) > len(units) + split:
+        left_out[f"without a label of {against}"] = len(asked) - len(units) - split
     waiting = sum((unit[0], unit[3]) == place and unit not in judge.read for unit in truth.labels)
     if waiting:
         left_out["never put to the judge"] = waiting

@@ -8,7 +8,7 @@ that those who are compared with were shown first.
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
@@ -150,14 +150,12 @@ class Truth(NamedTuple):
     """Unit → label."""
     flipped: dict[PairUnit, bool]
     """Unit → whether its right answer was shown first."""
-    left_out: Counter[str]
-    """Reason → units without a label."""
     raters: dict[str, dict[PairUnit, str]]
     """Each person's own labels."""
 
 
 def truth_of(raters: Mapping[str, Pairs], policy: Policy = "tie") -> Truth:
-    """The majority of the raters' labels on every unit; a split vote is no label and is counted.
+    """The majority of the raters' labels on every unit; a split vote is no label.
 
     The first rater that has a unit decides which of its answers is called first.
     """
@@ -166,7 +164,6 @@ def truth_of(raters: Mapping[str, Pairs], policy: Policy = "tie") -> Truth:
         for unit, who in pairs.shown_first.items():
             flipped.setdefault(unit, who != unit[4])
     own: dict[str, dict[PairUnit, str]] = {name: {} for name in raters}
-    left_out: Counter[str] = Counter()
     labels = {}
     for unit, turned in flipped.items():
         given = []
@@ -179,14 +176,12 @@ def truth_of(raters: Mapping[str, Pairs], policy: Policy = "tie") -> Truth:
         vote = majority_vote(given)
         if isinstance(vote, str):
             labels[unit] = vote
-        else:
-            left_out["people split" if any(given) else "unscored"] += 1
-    return Truth(labels, flipped, left_out, own)
+    return Truth(labels, flipped, own)
 
 
 def item_labels(units: Iterable[PairUnit], items: Mapping[tuple[str, str], Item]) -> Truth:
     """The truth that items' own references name: the better answer's model, or ``tie``."""
-    found = Truth({}, {}, Counter(), {})
+    found = Truth({}, {}, {})
     for unit in units:
         item = items.get((unit[0], unit[1]))
         named = "".join(item.reference[unit[2] - 1 : unit[2]] if unit[2] else item.reference[:1]) if item else ""
