@@ -13,6 +13,9 @@ from typing import Any
 import pytest
 
 from judgebench.cli import main
+from judgebench.ratings.elo import shuffled_elo
+from judgebench.runs import Run
+from judgebench.stages.games import games_of
 
 pytestmark = pytest.mark.data
 
@@ -246,7 +249,7 @@ def test_qloras_scores_relative_to_chatgpt_come_out_as_published(summary: dict[s
 
 
 def test_qloras_elo_comes_out_at_k_4_with_each_order_a_game(data_dir: Path, tmp_path: Path) -> None:
-    """The paper's Elo is a mean over random orders of games, ours over orders of questions: within 3 points."""
+    """The paper's Elo is a mean over random orders of games; `rate` goes over orders of questions."""
     published = {"gpt-4": 1348, "65b-guanaco": 1022, "30b-guanaco": 992, "vicuna": 974, "chatgpt": 966,
                  "13b-guanaco": 916, "bard": 902, "7b-guanaco": 879}  # fmt: skip
     run, folder = tmp_path / "run", data_dir / "qlora/eval"
@@ -261,6 +264,11 @@ def test_qloras_elo_comes_out_at_k_4_with_each_order_a_game(data_dir: Path, tmp_
     assert sum(row["n"] for row in elo.values()) == 2 * 4467
     for system, rating in published.items():
         assert elo[system]["value"] == pytest.approx(rating, abs=3)
+    held = Run(run)
+    battles = [(game.left, game.right, game.score) for game in games_of(held, held.verdicts().values())[0]]
+    assert len(battles) == 4467
+    spread = {short(model): each.mean for model, each in shuffled_elo(battles, shuffles=1000).items()}
+    assert spread == pytest.approx(published, abs=1.5)
 
 
 @pytest.mark.parametrize(

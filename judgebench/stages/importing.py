@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -87,7 +88,20 @@ def import_files(
         learned=held.learned if held else {}, compat=compat,
     )  # fmt: skip
     gathered = read(files, options)
-    return write(Run(path, create=True), format, files, gathered, options)
+    run = Run(path, create=True)
+    try:
+        return write(run, format, files, gathered, options)
+    except UserError:
+        if held is None:  # what could not be imported leaves no empty run behind
+            _remove_empty(path)
+        raise
+
+
+def _remove_empty(path: Path) -> None:
+    for name in ("manifest.json", ".manifest.lock"):
+        (path / name).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # it holds records after all
+        path.rmdir()
 
 
 def parse_names(texts: Sequence[str]) -> dict[str, str]:
