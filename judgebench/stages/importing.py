@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -98,9 +97,10 @@ def import_files(
 
 
 def _remove_empty(path: Path) -> None:
-    for name in ("manifest.json", ".manifest.lock"):
-        (path / name).unlink(missing_ok=True)
-    with contextlib.suppress(OSError):  # it holds records after all
+    made = {"manifest.json", ".manifest.lock"}
+    if {each.name for each in path.iterdir()} <= made:
+        for name in made:
+            (path / name).unlink(missing_ok=True)
         path.rmdir()
 
 
