@@ -18,6 +18,7 @@ HELP = {
     "rate": "verdicts → ratings and summary",
     "report": "ratings → report.html, report.md and tables",
     "compare": "two models on shared items: paired difference, interval, how many more items",
+    "escalate": "which verdicts may stand with a promised agreement with people, and which go to people",
     "plan": "before a run: what its questions can show, its calls, tokens and price",
     "import": "other tools' answers, verdicts and people's labels → a run",
     "audit": "a judge on trial: worthless answers against real ones; models that fit nobody else's profile",

@@ -71,6 +71,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "check": "judgebench.stages.check",
         "demo": "judgebench.stages.demo",
         "plan": "judgebench.stages.plan",
+        "escalate": "judgebench.stages.escalate",
     },
 }
 """Group → name → ``module:object`` (a stage is a module)."""

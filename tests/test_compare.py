@@ -13,7 +13,7 @@ import pytest
 from judgebench.errors import UserError
 from judgebench.runs import Journal, Run
 from judgebench.stages import compare as stage
-from judgebench.stages import rate
+from judgebench.stages import escalate, rate
 from judgebench.stages.comparisons import Extras, compare_pairs
 from judgebench.types import Answer, Item, Verdict
 
@@ -172,3 +172,42 @@ def test_rate_gives_calibrated_ratings_beside_and_refuses_before_it_rates(run: R
     with pytest.raises(UserError, match="--random-labels"):
         _main(rate, other, "--calibrate", "human")
     assert not (other.path / "ratings.jsonl").exists()
+
+
+def test_verdicts_that_may_stand_keep_their_promise_and_the_rest_goes_to_people(run: Run, capsys) -> None:
+    found, out = escalate.select(run, (), "human", (0.5, 0.1))
+    (each,) = found
+    assert each.threshold.lower_bound >= 0.5
+    assert each.kept + each.escalated == 3 * (ITEMS - 60)
+    assert len(out) == each.escalated
+    strict, everything = escalate.select(run, ("j",), "human@ann", (0.999, 0.05))
+    assert strict[0].threshold.threshold is None
+    assert len(everything) == 3 * (ITEMS - 60)
+    assert _main(escalate, run, "--target", "0.999") == 0
+    assert "no verdict may stand" in capsys.readouterr().out
+    assert len((run.path / escalate.FILE).read_text().splitlines()) == 3 * (ITEMS - 60)
+    with pytest.raises(UserError, match="no judge of pairs"):
+        escalate.select(run, ("k",), "human", (0.9, 0.1))
+
+
+def test_a_panel_stands_only_where_all_its_judges_agree(tmp_path: Path) -> None:
+    run = _run(tmp_path / "x", labels=ITEMS // 2)
+    random = np.random.default_rng(5)
+    with Journal(run.verdicts_file("k", "r")) as journal:
+        for each in list(run.verdicts(run.verdicts_file("j", "r")).values()):
+            if len(each.shown) == 2:
+                scores = each.scores if random.random() < 0.8 else each.scores[::-1]
+                journal.append(msgspec.structs.replace(each, judge="k", scores=scores))
+    run.manifest["judges"]["k"] = run.manifest["judges"]["j"]
+    run.save_manifest()
+    found, out = escalate.select(run, ("j", "k"), "human", (0.7, 0.1))
+    assert found[0].threshold.threshold == 1.0
+    assert out
+    assert {each.confidence for each in out} == {0.0}
+    with pytest.raises(UserError, match="name a --judge"):
+        escalate.select(run, (), "human", (0.7, 0.1))
+
+
+def test_a_promise_by_labels_of_unknown_origin_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="--random-labels"):
+        escalate.select(_run(tmp_path / "x", sample=""), (), "human", (0.9, 0.1))

@@ -110,10 +110,10 @@ def labelled(judge_games: Iterable[Game], human_games: Iterable[Game]) -> dict[t
     """(suite, judge, rubric, dimension) → the judge's games with people's mean scores beside."""
     said: dict[Place, list[float]] = defaultdict(list)
     for game in human_games:
-        said[_place(game)].append(game.score)
+        said[place_of(game)].append(game.score)
     groups: dict[tuple[str, str, str, str], Labelled] = {}
     for game in judge_games:
-        scores = said.get(_place(game))
+        scores = said.get(place_of(game))
         group = groups.setdefault((game.suite, game.judge, game.rubric, game.dimension), Labelled([], []))
         group.games.append(game)
         group.human.append(sum(scores) / len(scores) if scores else None)
@@ -234,7 +234,8 @@ def lines(found: Iterable[Calibrated]) -> Iterator[str]:
             yield f"  note: {each.note}"
 
 
-def _place(game: Game) -> Place:
+def place_of(game: Game) -> Place:
+    """What a person and a judge can both have judged."""
     return game.suite, game.item, game.turn, game.dimension, game.left, game.right
 
 
