@@ -46,6 +46,7 @@ def test_every_field_the_page_lists_is_a_field_of_its_record():
             ("ratings.ties", "TieFit"),
             ("ratings.ties", "TieComparison"),
             ("ratings.ranks", "Rank"),
+            ("ratings.style_control", "StyleControlled"),
             ("ratings.length_control", "LengthControlled"),
             ("ratings.hierarchy", "DimensionFit"),
             ("ratings.hierarchy", "Contrast"),

@@ -1,10 +1,11 @@
 """Length-controlled win rate: what a model would win if its answers were as long as the baseline's.
 
 Source: Dubois et al. 2024, "Length-Controlled AlpacaEval". logit P(model preferred) = θ + φ tanh(Δ / sd Δ) + ψ γ_x, Δ
-the baseline's length less the model's, γ_x the difficulty of the instruction; the win rate is the mean over instructions
-at Δ = 0. Here is the model without penalty; `alpaca_length` has the published one. The error published with it is the
-spread of the fitted probabilities, which says nothing of the estimator: here questions are resampled. Where a model is
-hardly ever longer (or shorter) than the baseline, Δ = 0 is extrapolated, so the overlap is part of the result.
+the baseline's length less the model's, γ_x the difficulty of the instruction; the win rate is the mean over
+instructions at Δ = 0. Here is the model without penalty; `alpaca_length` has the published one. The error published
+with it is the spread of the fitted probabilities, which says nothing of the estimator: here questions are resampled.
+Where a model is hardly ever longer (or shorter) than the baseline, Δ = 0 is extrapolated, so the overlap is part of the
+result.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from judgebench.ratings import dimensions, grades, joint_dimensions, passk
 from judgebench.ratings.dimensions import with_overall
 from judgebench.report.leaderboard import leaderboard_rows, render_csv
 from judgebench.runs import Run
-from judgebench.stages import calibration
+from judgebench.stages import calibration, controls
 from judgebench.stages import settings as flags
 from judgebench.stages import summary as summaries
 from judgebench.stages.games import dimensions_of, games_of, standing
@@ -35,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     flags.add_rating(parser)
     parser.add_argument("--seed", type=int, metavar="N", help="seed of the random swap policy")
     calibration.add_arguments(parser)
+    controls.add_arguments(parser)
     flags.add_config(parser)
 
 
@@ -49,6 +50,7 @@ def main(args: argparse.Namespace) -> int:
     settings = flags.resolve(args, path / "config.yaml")
     calibrated = calibration.calibrate(run, args.calibrate, declared=args.random_labels) if args.calibrate else []
     summary = rate(run, settings)
+    controlled = controls.control(run, args.control, args.control_baseline, args.gamed) if args.control else []
     if not args.quiet:
         from rich.console import Console
 
@@ -61,6 +63,10 @@ def main(args: argparse.Namespace) -> int:
         )
         if not args.quiet:
             sys.stdout.write("".join(line + "\n" for line in calibration.lines(calibrated)))
+    if controlled:
+        run.write("controlled.json", msgspec.json.format(msgspec.json.encode(controls.rows_of(controlled)), indent=1))
+        if not args.quiet:
+            sys.stdout.write("".join(line + "\n" for line in controls.lines(controlled)))
     refuse_unscored(summary, settings.max_unscored)
     return 0
 

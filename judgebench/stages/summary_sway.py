@@ -41,7 +41,7 @@ def sway_rows(run: Run, verdicts: Iterable[Verdict]) -> list[Row]:
             groups[verdict.suite, verdict.judge, verdict.rubric, verdict.dimension].append(verdict)
     if not groups:
         return []
-    looks = _Looks(run.answers())
+    looks = Looks(run.answers())
     shown = {place: [pair for pair in map(looks.pair, group) if pair is not None] for place, group in groups.items()}
     rows = []
     for place, group in sorted(groups.items()):
@@ -138,7 +138,7 @@ def _stability(group: Iterable[Verdict]) -> Row | None:
     return row
 
 
-class _Looks:
+class Looks:
     """Lengths and styles of the answers judged, each counted once."""
 
     def __init__(self, answers: Mapping[tuple[str, str, str, int], Answer]) -> None:
