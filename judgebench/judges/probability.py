@@ -226,6 +226,7 @@ class LabelJudge(_ProbabilityJudge):
         super().__init__(name, rubric)
         if rubric.mode != "pairwise":
             raise UserError(f"rubric {rubric.name}: judge label-probability compares pairs; its mode is {rubric.mode}")
+        _one_dimension(rubric)
 
     def weigh(self, top_logprobs: Mapping[str, float]) -> Reading:
         """Scores (p, 1 - p) of kind probability."""
@@ -238,7 +239,10 @@ class LabelJudge(_ProbabilityJudge):
 
 
 class ScaleJudge(_ProbabilityJudge):
-    """The probability-weighted grade on the rubric's scale of whole numbers."""
+    """The probability-weighted grade on the rubric's scale of whole numbers.
+
+    Each value should be one token: where a tokenizer splits 10, its first token counts as a 1.
+    """
 
     top = TOP_SCALE
 
@@ -249,8 +253,7 @@ class ScaleJudge(_ProbabilityJudge):
             raise UserError(
                 f"rubric {rubric.name}: judge scale-probability grades on whole numbers from 0 to at most 100"
             )
-        if len(rubric.dimensions) > 1 and rubric.ask == "together":
-            raise UserError(f"rubric {rubric.name}: judge scale-probability reads one grade: say ask: each")
+        _one_dimension(rubric)
 
     def weigh(self, top_logprobs: Mapping[str, float]) -> Reading:
         """The weighted grade, its mass on the scale in the words; a small mass is remarked on."""
@@ -261,3 +264,8 @@ class ScaleJudge(_ProbabilityJudge):
             self.remarks[f"less than {LEAST_MASS:g} of the probability is on the scale"] += 1
         words = f"weighted {found.score:.6f}; mass on the scale {found.mass:.6g}"
         return Reading(scores=(found.score,), reply=words, scale=self.spec.scale)
+
+
+def _one_dimension(rubric: Rubric) -> None:
+    if len(rubric.dimensions) > 1 and rubric.ask == "together":
+        raise UserError(f"rubric {rubric.name}: judge {rubric.made_by} reads one token: say ask: each")
