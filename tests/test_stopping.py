@@ -123,3 +123,15 @@ def test_grades_cannot_be_decided_and_that_is_said_before_anything_is_asked(here
     with pytest.raises(UserError, match="for pairs"):
         judgebench.run(here / "y", suite=[str(here / "talk.yaml")], model={"a": never}, judge={"j": never},
                        rubric=[str(here / "grade.yaml")], settings=Settings(stop_when="decided"))  # fmt: skip
+
+
+def test_a_larger_suite_goes_on_where_the_smaller_one_was(here: Path) -> None:
+    def close(chat: list[dict[str, str]]) -> str:
+        number = int(chat[-1]["content"].split("Question ")[1].split()[0])
+        return "[[C]]" if number % 7 else _judge(chat)
+
+    first = _run(here, "x", {"a": 2, "b": 1}, judge=close, stop_when="decided", limit=30)
+    again = _run(here, "x", {"a": 2, "b": 1}, judge=close, stop_when="decided", limit=ITEMS)
+    assert len(first) == 2 * 30
+    assert not set(first) & set(again)
+    assert len(again) <= 2 * 30

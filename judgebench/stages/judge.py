@@ -12,7 +12,7 @@ import msgspec
 from judgebench import plugins
 from judgebench.errors import UserError
 from judgebench.judges import matchups
-from judgebench.rubrics import Rubric, load_rubric
+from judgebench.rubrics import Rubric, load_rubric, with_options
 from judgebench.runs import Run, read_records
 from judgebench.stages import settings as flags
 from judgebench.stages import stopping
@@ -74,7 +74,7 @@ def main(args: argparse.Namespace) -> int:
     if not judges:
         raise UserError("judge needs at least one --judge and one --rubric")
     others = [Model(name=name, backend=record["backend"], id="") for name, record in run.manifest["models"].items()]
-    flags.check_owners(settings.option, [*others, *judges])
+    flags.check_owners(settings.option, [*others, *judges], [rubric.name for rubric in rubrics])
     try_out("judge", judges, settings, {})
     judge(run, judges, rubrics, settings, {}, quiet=args.quiet)
     refuse_unscored({"accuracy": [], "verdicts": judged_rows(run)}, settings.max_unscored)
@@ -91,7 +91,7 @@ def plan(settings: Settings, ready: Ready | None = None) -> tuple[list[Model], l
     own = [text for text in settings.judge if text != "rubric" and text in plugins.others("judges")]
     judges = flags.parse_models(tuple(text for text in settings.judge if text not in own), settings.option)
     judges += [Model(name=text, backend="judge", id=text) for text in own]
-    rubrics = [load_rubric(name) for name in settings.rubric]
+    rubrics = [with_options(load_rubric(name), settings.option) for name in settings.rubric]
     if bool(judges) != bool(rubrics):
         raise UserError(
             "a judge needs a --rubric" if judges else "a --rubric needs a --judge, such as baseline/overlap"
@@ -242,7 +242,7 @@ def _undecided(
     run: Run, maker: Judge, planned: list[Matchup], open_: list[Matchup], settings: Settings
 ) -> list[Matchup]:
     """What would be put next, were judging to stop once every pair is decided."""
-    return stopping.next_matchups(run, maker, stopping.plan_of(run, planned, settings), open_, settings)
+    return stopping.next_matchups(run, maker, stopping.plan_of(run, maker, planned, settings), open_, settings)
 
 
 def _recorded(run: Run) -> dict[str, dict[str, dict[str, dict[int, Answer]]]]:

@@ -6,6 +6,7 @@ and has them heard. A hypothesis is a pair on one suite and dimension; their num
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -14,7 +15,7 @@ import msgspec
 
 from judgebench.errors import UserError
 from judgebench.judges.debias import games as to_games
-from judgebench.ratings.stopping import PairState, draw_order, next_batch, pair_states
+from judgebench.ratings.stopping import PairState, next_batch, pair_states
 from judgebench.runs import Run
 from judgebench.stages.progress import say
 from judgebench.stages.settings import Settings
@@ -48,7 +49,7 @@ class Plan(NamedTuple):
         return sum(map(len, self.pairs.values()))
 
 
-def plan_of(run: Run, planned: Sequence[Matchup], settings: Settings) -> Plan:
+def plan_of(run: Run, maker: Judge, planned: Sequence[Matchup], settings: Settings) -> Plan:
     """The plan that a judge's matchups make.
 
     Raises:
@@ -65,10 +66,23 @@ def plan_of(run: Run, planned: Sequence[Matchup], settings: Settings) -> Plan:
         items[matchup.suite][matchup.item.id] = matchup.item.category
         for dimension in matchup.dimensions:
             pairs[matchup.suite, dimension][pair] = None
-    # The order is of all items of the suite, so that a later command over more of them goes on in the same order.
-    orders = {suite: draw_order(list(run.items(suite)), settings.seed) for suite in items}
+    orders = {suite: _order(run, suite, maker, settings.seed) for suite in items}
     categories = {(suite, item): name for suite, held in items.items() for item, name in held.items()}
     return Plan(dict(matchups), {family: list(held) for family, held in pairs.items()}, orders, categories)
+
+
+def _order(run: Run, suite: str, maker: Judge, seed: int) -> list[str]:
+    """The items of a suite in an order drawn by the seed: those judged before first, so that a larger suite goes on.
+
+    Drawing each item's place by a hash keeps the order among those judged what it was when they were judged.
+    """
+    file = run.verdicts_file(maker.name, maker.rubric.partition("@")[0])
+    before = {verdict.item for verdict in run.verdicts(file).values() if verdict.suite == suite}
+
+    def place(item: str) -> tuple[bool, bytes]:
+        return item not in before, hashlib.sha256(repr((seed, suite, item)).encode()).digest()
+
+    return sorted(run.items(suite), key=place)
 
 
 def states(run: Run, maker: Judge, plan: Plan, settings: Settings) -> dict[Family, list[PairState]]:
@@ -145,7 +159,7 @@ def hear_until_decided(
         settings: orders, policy, seed and concurrency.
         quiet: say nothing.
     """
-    plan = plan_of(run, planned, settings)
+    plan = plan_of(run, maker, planned, settings)
     left = {id(matchup): matchup for matchup in open_}
     while True:
         batch = next_matchups(run, maker, plan, left.values(), settings)
