@@ -81,6 +81,14 @@ def test_names_are_mapped_and_other_words_are_another_sample(tmp_path: Path) -> 
     assert verdicts(run, "judge2")[0].shown[1] == ("renamed", 1)
 
 
+def test_the_order_is_kept_where_the_annotations_tell_it(tmp_path: Path) -> None:
+    rows = [alpaca(1.25, is_switched_outputs=True), alpaca(1.25, instruction="q", is_switched_outputs=False)]
+    found = verdicts(imported(tmp_path / "run", "alpaca-eval", jsonl(tmp_path / "a.json", rows)))
+    assert [(each.shown, each.scores) for each in found] == [
+        ((("new", 0), ("base", 0)), (0.25, 0.75)), ((("base", 0), ("new", 0)), (0.75, 0.25))
+    ]  # fmt: skip
+
+
 def test_a_model_against_itself_is_two_contestants(tmp_path: Path) -> None:
     run = imported(
         tmp_path / "run", "alpaca-eval", jsonl(tmp_path / "a.json", [alpaca(1.5, generator_2="base", output_2="Hi!")])
@@ -132,6 +140,13 @@ def test_an_answer_of_an_unknown_id_is_an_error_that_names_the_row_and_leaves_no
     with pytest.raises(UserError, match=r"reviews\.jsonl: row 2: no file tells whose answer 'zz-2' is"):
         imported(tmp_path / "run", "qlora", *files, flags=["--judge", "j"])
     assert not (tmp_path / "run").exists()
+
+
+def test_an_answer_id_that_stands_for_other_words_than_before_is_refused(tmp_path: Path) -> None:
+    imported(tmp_path / "run", "qlora", *vicuna(tmp_path, "r.jsonl", [review(1, "a", "b", 1)]), flags=["--judge", "j"])
+    changed = jsonl(tmp_path / "answer_old.jsonl", answers("old:v1", {1: "changed"}, "a"))
+    with pytest.raises(RunConflict, match="answer 'a-1' of old:v1 has other words here than before"):
+        imported(tmp_path / "run", "qlora", changed)
 
 
 def test_imports_join_on_the_words_of_questions_and_answers(tmp_path: Path) -> None:

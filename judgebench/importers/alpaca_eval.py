@@ -2,8 +2,8 @@
 
 An annotation's ``preference`` runs from 1 (``output_1``, the baseline, is better) to 2 (``output_2``, the model): the
 model's share of the point is preference - 1. 1.5 is a draw, and so is the 0 of older annotators. Null is unscored.
-The order in which the judge saw the two was drawn by lot and is not recorded, so the baseline stands first here, and
-one order was asked.
+The order in which the judge saw the two was drawn by lot; where ``is_switched_outputs`` does not tell it, the
+baseline stands first. One order was asked.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def _judged(row: Row, suite: str, item: str, kind: Kind, options: Options) -> Ju
     share = None if found is None else 0.5 if found == 0 else found - 1
     first, second = row.text("generator_1"), row.text("generator_2")
     if options.names.get(first, first) == options.names.get(second, second):
-        second = f"{second}#2"  # a model against itself: two contestants all the same
+        second = f"{options.names.get(second, second)}#2"  # a model against itself: two contestants all the same
     judge = row.text("annotator") if "annotator" in row else options.judge
     if not judge:
         raise row.fail("names no annotator; say who judged with --judge NAME")
@@ -58,10 +58,16 @@ def _judged(row: Row, suite: str, item: str, kind: Kind, options: Options) -> Ju
     reply = completion if isinstance(completion, str) else ""
     if isinstance(completion, dict):
         reply = str(completion.get("text") or "")
+    shown: tuple[Side, ...] = (
+        Side(model=first, text=(row.text("output_1"),)),
+        Side(model=second, text=(row.text("output_2"),)),
+    )
+    scores: tuple[float, ...] = () if share is None else (1 - share, share)
+    if row.get("is_switched_outputs") is True:
+        shown, scores = shown[::-1], scores[::-1]
     return Judged(
         place=row.place, suite=suite, item=item, judge=judge, rubric="alpaca-eval",
-        shown=(Side(model=first, text=(row.text("output_1"),)), Side(model=second, text=(row.text("output_2"),))),
-        kind=kind, scores=() if share is None else (1 - share, share), reply=reply,
+        shown=shown, kind=kind, scores=scores, reply=reply,
         error="unreadable: no preference is recorded" if share is None else "",
     )  # fmt: skip
 

@@ -137,7 +137,13 @@ class Joined:
         if side.id in self._ids and self._name(side.model) in ("", self._ids[side.id][2]):
             *_, model, sample = self._ids[side.id]
             if side.text is not None:
-                self._add(*self.place_of(suite, item), model, sample, side.text)
+                key = *self.place_of(suite, item), model, sample
+                if self._words.get(key, said(side.text)) != said(side.text):
+                    raise RunConflict(
+                        f"{place}: answer {side.id!r} of {model} has other words here than before; import into another "
+                        "run, or under another --name"
+                    )
+                self._add(*key, side.text)
             return model, sample
         if not side.model:
             raise UserError(f"{place}: no file tells whose answer {side.id!r} is; import the file of answers as well")
