@@ -11,7 +11,7 @@ from judgebench.ratings import bradley_terry
 from judgebench.ratings.bootstrap import bootstrap
 from judgebench.ratings.likelihood import maximise
 from judgebench.ratings.sandwich import meat
-from judgebench.ratings.tallies import points_table
+from judgebench.ratings.tallies import points_table, tally
 
 
 def played(n: int, m: int, seed: int, a_question: int = 1):
@@ -105,3 +105,13 @@ def test_the_sandwich_is_the_same_whichever_way_it_is_summed(monkeypatch):
     assert meat(a, b, residuals, codes, 5) == pytest.approx(scores.T @ scores)
     monkeypatch.setattr("judgebench.ratings.sandwich.BLOCK", 150)
     assert meat(a, b, residuals, codes, 5) == pytest.approx(scores.T @ scores)
+
+
+def test_names_are_numbered_alike_whether_few_or_more_than_a_byte_holds():
+    names = [f"n{number:03d}" for number in range(300)]
+    left = names[::-1] * 2
+    found = tally(left, [*left[1:], left[0]], [1.0, 0.0] * 300)
+    assert found.models == names
+    assert [found.models[number] for number in found.a] == left
+    few = tally(["b", "a", "c"], ["a", "c", "b"], [1, 0.5, 0])
+    assert (few.models, few.a.tolist(), few.b.tolist()) == (["a", "b", "c"], [1, 0, 2], [0, 2, 1])

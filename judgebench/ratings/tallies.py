@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from judgebench.errors import UserError
 from judgebench.ratings.intervals import Codes, Floats, finite
@@ -42,9 +43,12 @@ def tally(left: Sequence[str], right: Sequence[str], score: Sequence[float]) -> 
         raise UserError("no games: a fit of nothing is undefined")
     if scores.min() < 0 or scores.max() > 1:
         raise UserError(f"scores must lie in [0, 1], found {scores.min():g} to {scores.max():g}")
-    models = sorted(set(left).union(right))
-    index = {name: number for number, name in enumerate(models)}
-    a, b = _numbers(left, index), _numbers(right, index)
+    numbers = _Numbers()
+    first, second = (_coded(names, numbers) for names in (left, right))
+    models = sorted(numbers)
+    place = np.empty(len(models), dtype=np.int64)
+    place[[numbers[name] for name in models]] = np.arange(len(models))
+    a, b = place[first], place[second]
     if (a == b).any():
         raise UserError(f"a game joins two models, found {models[int(a[a == b][0])]!r} against itself")
     points = points_table(a, b, scores, len(models))
@@ -52,12 +56,21 @@ def tally(left: Sequence[str], right: Sequence[str], score: Sequence[float]) -> 
     return Tally(models, a, b, scores, points)
 
 
-def _numbers(names: Sequence[str], index: Mapping[str, int]) -> Codes:
-    """The number of each name."""
-    found = map(index.__getitem__, names)
-    if len(index) <= 256:  # bytes are filled a third faster than integers, and most of a fit's time goes here
-        return np.frombuffer(bytes(found), dtype=np.uint8).astype(np.int64)
-    return np.fromiter(found, dtype=np.int64, count=len(names))
+class _Numbers(dict[str, int]):
+    """Name → number, by first use."""
+
+    def __missing__(self, name: str) -> int:
+        self[name] = number = len(self)
+        return number
+
+
+def _coded(names: Sequence[str], numbers: _Numbers) -> npt.NDArray[np.integer[Any]]:
+    """The number of each name; new names get new ones."""
+    try:
+        # Bytes are filled a third faster than integers, and most of a fit's time goes here.
+        return np.frombuffer(bytes(map(numbers.__getitem__, names)), dtype=np.uint8)
+    except ValueError:  # more than 256 models
+        return np.fromiter(map(numbers.__getitem__, names), dtype=np.int64, count=len(names))
 
 
 def points_table(a: Codes, b: Codes, scores: Floats, m: int) -> Floats:
@@ -65,7 +78,7 @@ def points_table(a: Codes, b: Codes, scores: Floats, m: int) -> Floats:
     key = a * m + b
     won = np.bincount(key, weights=scores, minlength=m * m).reshape(m, m)
     lost = np.bincount(key, weights=1 - scores, minlength=m * m).reshape(m, m)
-    return won + lost.T
+    return np.asarray(won + lost.T, dtype=np.float64)
 
 
 def refuse_strangers(models: Sequence[str], points: Floats) -> None:
@@ -77,7 +90,7 @@ def refuse_strangers(models: Sequence[str], points: Floats) -> None:
     from scipy.sparse.csgraph import connected_components
 
     met = points + points.T
-    if connected_components(met > 0, directed=False, return_labels=False) > 1:
+    if connected_components(met > 0, directed=False)[1].any():
         rows, columns = np.nonzero(met)
         pairs = zip(rows.tolist(), columns.tolist(), strict=True)
         raise UserError(not_comparable(groups_that_meet((models[x], models[y]) for x, y in pairs)))
