@@ -340,3 +340,13 @@ def test_a_card_holds_for_its_rubric_and_judge_model_alone_in_other_runs_too(tmp
     (tmp_path / "tried" / "judge-card.json").write_text("{")
     with pytest.raises(UserError, match="damaged"):
         card_rows(run, judged)
+
+
+def test_python_makes_and_keeps_the_same_cards(tmp_path: Path) -> None:
+    import judgebench
+
+    people = [pair(item, said, "human@x") for item, said in enumerate(TRUTH)]
+    run = run_of(tmp_path / "r", [*both_orders(), *people])
+    cards = judgebench.meta_eval(tmp_path / "r", ["j"], "human")
+    assert cards == meta_evaluate(run, ["j"], "human")
+    assert (tmp_path / "r" / "judge-card.json").is_file()
