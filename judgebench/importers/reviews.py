@@ -149,6 +149,10 @@ def review(
                 shown: tuple[Side, ...] = owners.of(row, names[path])
             elif first and second:
                 shown = tuple(Side(model=known.get(key(each), each)) for each in (first, second))
+                for each in (first, second):
+                    if key(each) not in known:
+                        gathered.note(f"{each} is named after files of reviews: import its answers first or with them, "
+                                      f"or map it with --name {each}=NAME")  # fmt: skip
             else:
                 raise row.fail("has no answer ids, and the file's name is not A-vs-B-JUDGE-reviewer")
             gathered.verdicts.append(judged(row, suite, item, shown, judge))
