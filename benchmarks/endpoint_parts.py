@@ -19,7 +19,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 SYSTEM = "You are an impartial judge of an AI assistant."
 FRAME = "Grade the reply to the question between the marks, from 1 to 10, and end with [[n]]. " * 7
-WORDS = (
+WORDS = (  # noqa: SIM905
     "the reply names a method that weighs truth against depth and gives numbers sources steps and bounds for what it "
     "says while some of its claims about the data stay open"
 ).split()

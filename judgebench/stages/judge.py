@@ -15,7 +15,6 @@ from judgebench.judges import matchups
 from judgebench.rubrics import Rubric, load_rubric, with_options
 from judgebench.runs import Run, read_records
 from judgebench.stages import settings as flags
-from judgebench.stages import stopping
 from judgebench.stages.hearings import hear, missing, verdicts_of
 from judgebench.stages.judge_sampling import drawn, refuse_unable
 from judgebench.stages.opening import (
@@ -28,9 +27,8 @@ from judgebench.stages.opening import (
     try_out,
 )
 from judgebench.stages.progress import say
-from judgebench.stages.rate import refuse_unscored
 from judgebench.stages.settings import Settings
-from judgebench.stages.summary_judged import judged_rows
+from judgebench.stages.unscored import judged_rows, refuse_unscored
 from judgebench.types import (
     Answer,
     Backend,
@@ -112,6 +110,9 @@ def plan(settings: Settings, ready: Ready | None = None) -> tuple[list[Model], l
             )
         for model in judges:
             maker = make_judge(model, rubric)
+            refuse_unready = getattr(maker, "refuse_unready", None)
+            if refuse_unready is not None:
+                refuse_unready()
             if model.backend not in WITHOUT_MODEL:
                 backend = (ready or {}).get(("judge", model.name)) or plugins.load("backends", model.backend)
                 refuse_unable(maker, model, backend)
@@ -232,6 +233,8 @@ def _heard(
     def put(batch: list[Matchup]) -> None:
         hear(run, maker, batch, backend, settings, quiet=quiet)
 
+    from judgebench.stages import stopping
+
     asked = stopping.hear_until_decided(run, maker, planned, open_, put, settings, quiet=quiet)
     for suite in dict.fromkeys(matchup.suite for matchup in asked):
         _record_plan(run, suite, maker, rubric, [matchup for matchup in asked if matchup.suite == suite])
@@ -242,6 +245,8 @@ def _undecided(
     run: Run, maker: Judge, planned: list[Matchup], open_: list[Matchup], settings: Settings
 ) -> list[Matchup]:
     """What would be put next, were judging to stop once every pair is decided."""
+    from judgebench.stages import stopping
+
     return stopping.next_matchups(run, maker, stopping.plan_of(run, maker, planned, settings), open_, settings)
 
 

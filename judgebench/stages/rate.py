@@ -11,7 +11,6 @@ from typing import Any
 import msgspec
 
 from judgebench import plugins
-from judgebench.errors import TooManyUnscored
 from judgebench.ratings import dimensions, grades, joint_dimensions, passk
 from judgebench.ratings.dimensions import with_overall
 from judgebench.report.leaderboard import leaderboard_rows, render_csv
@@ -20,9 +19,8 @@ from judgebench.stages import calibration, controls
 from judgebench.stages import settings as flags
 from judgebench.stages import summary as summaries
 from judgebench.stages.games import dimensions_of, games_of, standing
-from judgebench.stages.reasons import NOT_APPLICABLE
-from judgebench.stages.scoring import KEPT_BACK
 from judgebench.stages.settings import Settings
+from judgebench.stages.unscored import refuse_unscored
 from judgebench.types import Game, Rating, Verdict
 
 PASS_AT = (5, 10, 100)
@@ -116,25 +114,3 @@ def _pass_at_k(verdicts: list[Verdict]) -> list[Rating]:
             if 1 < k <= min(counts.values()):
                 ratings += passk.rate(own, k)
     return ratings
-
-
-def refuse_unscored(summary: Mapping[str, Any], most: float) -> None:
-    """Nothing, when no judge or scorer is past the share of unscored verdicts that is allowed.
-
-    Raises:
-        TooManyUnscored: one is; the run is whole all the same.
-    """
-    bad = []
-    for row in (*summary["accuracy"], *summary["verdicts"]):
-        unscored = row["unscored"] - row["reasons"].get(KEPT_BACK, 0) - row["reasons"].get(NOT_APPLICABLE, 0)
-        share = unscored / row["planned"] if row["planned"] else 0.0
-        if share > most:
-            who = row.get("scorer") or row["judge"]
-            why = max(row["reasons"], key=row["reasons"].get, default="")
-            of = f" for {row['model']}" if "model" in row else f" by {row['rubric']}, {row['dimension']}"
-            bad.append(f"{who}{of} on {row['suite']}: {row['unscored']} of {row['planned']} unscored ({why})")
-    if bad:
-        more = f" (and {len(bad) - 1} more like it)" if len(bad) > 1 else ""
-        raise TooManyUnscored(
-            f"over --max-unscored {most:g}: {bad[0]}{more}; the run is kept, and the same command goes on"
-        )

@@ -21,6 +21,7 @@ from judgebench.stages import settings as flags
 from judgebench.stages.opening import Ready, try_out
 from judgebench.stages.scoring import check_scorers
 from judgebench.stages.settings import Settings
+from judgebench.stages.unscored import refuse_unscored
 from judgebench.types import Model
 
 PACKAGES = ("numpy", "scipy", "openai", "aiohttp", "torch", "transformers", "vllm")
@@ -81,7 +82,7 @@ def whole(path: Path, settings: Settings, contestants: Sequence[Model], ready: R
     """
     judges, rubrics = judge.plan(settings, ready)
     readers = [fallback.reader(settings.extract_with, settings)] if settings.extract_with else []
-    flags.check_owners(settings.option, [*contestants, *judges, *readers])
+    flags.check_owners(settings.option, [*contestants, *judges, *readers], [rubric.name for rubric in rubrics])
     suites = generate.load_suites(settings, quiet=quiet)
     closed = {suite.name: (suite.scorer, suite.scorer_options) for suite in suites if suite.scorer}
     check_scorers(closed, settings)
@@ -109,7 +110,7 @@ def whole(path: Path, settings: Settings, contestants: Sequence[Model], ready: R
         judge.judge(run, judges, rubrics, settings, ready, scope=scope, quiet=quiet)
     summary = rate.rate(run, settings)
     report.report(run, quiet=quiet)
-    rate.refuse_unscored(summary, settings.max_unscored)
+    refuse_unscored(summary, settings.max_unscored)
     return summary
 
 

@@ -15,8 +15,9 @@ from judgebench.stages.games import policy_of
 from judgebench.stages.reasons import NOT_APPLICABLE, Row
 from judgebench.stages.scoring import KEPT_BACK
 from judgebench.stages.summary_exact import accuracy_rows, answer_rows, extraction_rows, other_rule
-from judgebench.stages.summary_judged import bias_rows, differing, judged_rows, pair_rows, sum_rows
+from judgebench.stages.summary_judged import bias_rows, differing, pair_rows, sum_rows
 from judgebench.stages.summary_sway import family_lines, sway_rows
+from judgebench.stages.unscored import judged_rows
 from judgebench.types import Answer, Game, Rating, Usage, Verdict
 
 WARN_UNSCORED = 0.02
