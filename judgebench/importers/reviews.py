@@ -150,7 +150,7 @@ def review(
             elif first and second:
                 shown = tuple(Side(model=known.get(key(each), each)) for each in (first, second))
                 for each in (first, second):
-                    if key(each) not in known:
+                    if key(each) not in known and each not in options.names:
                         gathered.note(f"{each} is named after files of reviews: import its answers first or with them, "
                                       f"or map it with --name {each}=NAME")  # fmt: skip
             else:
