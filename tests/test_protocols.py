@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -130,11 +131,18 @@ def test_each_protocol_reads_a_realistic_reply_in_its_form(
         assert bool(readings[dimension].error) != bool(expected)
 
 
+STEPS = {"factscore": "test_judges_facts"}
+"""Rubrics of judges of several steps, and the tests that are theirs."""
+SINGLE = [name for name in list_rubrics() if name not in STEPS]
+
+
 def test_no_shipped_rubric_is_without_a_protocol_test() -> None:
-    assert {name for name, _, _ in PROTOCOLS} == set(list_rubrics())
+    assert {name for name, _, _ in PROTOCOLS} == set(SINGLE)
+    for module in STEPS.values():
+        assert (Path(__file__).parent / f"{module}.py").is_file()
 
 
-UNREADABLE = [name for name in list_rubrics() if name not in ("alpaca-eval-2", "g-eval")]
+UNREADABLE = [name for name in SINGLE if name not in ("alpaca-eval-2", "g-eval")]
 
 
 @pytest.mark.parametrize("name", UNREADABLE)
@@ -161,7 +169,7 @@ def test_log_probabilities_that_are_missing_or_hold_no_label_are_unscored_and_re
     assert reading.error.startswith("unreadable: no ")
 
 
-@pytest.mark.parametrize("name", list_rubrics())
+@pytest.mark.parametrize("name", SINGLE)
 def test_a_failed_call_keeps_its_reason_and_is_no_unreadable_verdict(name: str) -> None:
     calls = {"checklist-tick": 2}.get(name, 1)
     readings, _, _ = hear(name, [Reply(finish="error", error="timeout: 600 s")] * calls)
@@ -238,6 +246,17 @@ def test_only_the_skills_of_the_item_are_asked_for_in_the_rubrics_order() -> Non
     assert case.dimensions == ("logical correctness", "factuality", "readability")
     _, asked, _ = hear("flask", [FLASK])
     assert "harmlessness" not in asked[0][0].messages[-1].content
+
+
+@pytest.mark.data
+def test_every_skill_that_flasks_own_items_list_is_one_of_the_rubrics(data_dir: Path) -> None:
+    from judgebench.judges.matchups import calls
+    from judgebench.suites import load_suite
+
+    rubric = load_rubric("flask")
+    counts = Counter(name for item in load_suite("flask", data=data_dir).items for name in calls(rubric, item)[0])
+    assert counts.keys() == rubric.dimensions.keys()
+    assert (counts["comprehension"], counts["logical robustness"], counts["harmlessness"]) == (1168, 224, 145)
 
 
 def test_examples_stand_as_turns_before_the_question() -> None:
