@@ -9,6 +9,7 @@ from scipy import special
 from judgebench.errors import UserError
 from judgebench.ratings import bradley_terry
 from judgebench.ratings.bootstrap import bootstrap
+from judgebench.ratings.intervals import cluster_codes
 from judgebench.ratings.likelihood import maximise
 from judgebench.ratings.sandwich import meat
 from judgebench.ratings.tallies import points_table, tally
@@ -115,3 +116,13 @@ def test_names_are_numbered_alike_whether_few_or_more_than_a_byte_holds():
     assert [found.models[number] for number in found.a] == left
     few = tally(["b", "a", "c"], ["a", "c", "b"], [1, 0.5, 0])
     assert (few.models, few.a.tolist(), few.b.tolist()) == (["a", "b", "c"], [1, 0, 2], [0, 2, 1])
+
+
+def test_clusters_are_numbered_by_first_appearance_whatever_they_are_given_as():
+    random = np.random.default_rng(1)
+    for numbers in (random.integers(-3, 40, 200), random.integers(0, 2, 5), random.integers(0, 10**9, 50)):
+        listed = cluster_codes(numbers.tolist(), len(numbers))
+        assert (cluster_codes(numbers, len(numbers)) == listed).all()
+        assert (cluster_codes([str(number) for number in numbers], len(numbers)) == listed).all()
+        assert listed[0] == 0
+        assert len(set(listed.tolist())) == listed.max() + 1

@@ -74,9 +74,21 @@ def cluster_codes(clusters: Sequence[Hashable] | None, n: int) -> Codes:
     if len(clusters) != n:
         raise UserError(f"{n} scores but {len(clusters)} clusters: give one cluster for each score")
     if isinstance(clusters, np.ndarray):
+        if np.issubdtype(clusters.dtype, np.integer) and n and int(np.ptp(clusters)) < 4 * n:
+            return _renumbered(clusters - clusters.min())
         clusters = clusters.tolist()
     index = {cluster: number for number, cluster in enumerate(dict.fromkeys(clusters))}
     return np.fromiter(map(index.__getitem__, clusters), dtype=np.int64, count=n)
+
+
+def _renumbered(numbers: Codes) -> Codes:
+    """Numbers from 0 in order of first appearance."""
+    first = np.full(int(numbers.max()) + 1, len(numbers))
+    first[numbers[::-1]] = np.arange(len(numbers))[::-1]  # of repeated places the last written stays: the first seen
+    seen = np.flatnonzero(first < len(numbers))
+    rank = np.empty(len(first), dtype=np.int64)
+    rank[seen[np.argsort(first[seen])]] = np.arange(len(seen))
+    return np.asarray(rank[numbers], dtype=np.int64)
 
 
 def finite(scores: Sequence[float]) -> Floats:
