@@ -31,6 +31,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "label-probability": "judgebench.judges.probability:LabelJudge",
         "scale-probability": "judgebench.judges.probability:ScaleJudge",
         "own-reference": "judgebench.judges.own_reference:OwnReferenceJudge",
+        "facts": "judgebench.judges.facts:FactsJudge",
         "baseline/longest": "judgebench.judges.baselines:Longest",
         "baseline/first": "judgebench.judges.baselines:First",
         "baseline/random": "judgebench.judges.baselines:Random",
@@ -77,7 +78,8 @@ BUILT_IN: dict[str, dict[str, str]] = {
 """Group → name → ``module:object`` (a stage is a module)."""
 
 EXTRAS = {"torch": "hf", "transformers": "hf", "vllm": "vllm", "trl": "train", "peft": "train", "ray": "ray",
-          "math_verify": "math", "datasets": "datasets", "pyarrow": "datasets", "langdetect": "ifeval"}  # fmt: skip
+          "math_verify": "math", "datasets": "datasets", "pyarrow": "datasets", "langdetect": "ifeval",
+          "bm25s": "facts"}  # fmt: skip
 """Top-level package → the extra that brings it."""
 
 

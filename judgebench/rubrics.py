@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol
 
@@ -95,6 +96,10 @@ class Rubric(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Hole → field of an item's meta (dots go into mappings) that fills it."""
     examples: tuple[Example, ...] = ()
     """Judgements shown before the one that is asked for."""
+    steps: dict[str, str] = {}
+    """Name → prompt of each further step, where its judge takes several."""
+    options: dict[str, Any] = {}
+    """What its judge must know besides, such as the folder of its sources; ``--option RUBRIC.KEY=VALUE`` wins."""
     reason_first: bool = True
     """Whether the judge explains before it gives its verdict."""
     ties: bool = True
@@ -169,6 +174,18 @@ def load_rubric(name: str) -> Rubric:
     if not path.is_file():
         raise UserError(f"no rubric is called {name!r}: {did_you_mean(name, list_rubrics())}; or give a file's path")
     return check_rubric(path)
+
+
+def with_options(rubric: Rubric, options: Mapping[str, Any]) -> Rubric:
+    """The rubric with what ``--option RUBRIC.KEY=VALUE`` says laid over its own options; its hash tells the two apart.
+
+    Args:
+        rubric: as its file has it.
+        options: ``NAME.KEY`` → value; those of other names are passed over.
+    """
+    head = f"{rubric.name}."
+    given = {key.removeprefix(head): value for key, value in options.items() if key.rpartition(".")[0] + "." == head}
+    return msgspec.structs.replace(rubric, options={**rubric.options, **given}) if given else rubric
 
 
 def list_rubrics() -> list[str]:
@@ -291,6 +308,9 @@ def _check_fit(rubric: Rubric, fail: Fail) -> None:
         raise fail("structured", "needs form: json where several dimensions are asked together")
     if rubric.reask and rubric.made_by in ("checklist", "label-probability", "scale-probability"):
         raise fail("reask", f"has no meaning for the judge {rubric.made_by}")
+    for key in ("steps", "options"):
+        if getattr(rubric, key) and not rubric.judge:
+            raise fail(key, "are for a judge that knows them, and no 'judge' is named")
     if rubric.examples and rubric.mode == "checklist":
         raise fail("examples", "have no meaning for a checklist")
     if rubric.tokens[0] == rubric.tokens[1] or not all(token.strip() for token in rubric.tokens):

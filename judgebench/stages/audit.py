@@ -113,7 +113,7 @@ def audit(
     if len(judges) != 1 or len(rubrics) != 1:
         raise UserError("audit takes one judge and one --rubric, such as pairwise-general")
     (model,), (rubric,) = judges, rubrics
-    flags.check_owners(settings.option, judges)
+    flags.check_owners(settings.option, judges, [rubric.name])
     withstood([], gate)
     trials = _from_run(source, settings) if source is not None else _from_suites(settings, quiet)
     try_out("judge", judges, settings, ready)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -323,13 +323,14 @@ def parse_models(texts: tuple[str, ...], options: Mapping[str, Any]) -> list[Mod
     return models
 
 
-def check_owners(options: Mapping[str, Any], models: list[Model]) -> None:
-    """Nothing, when every option belongs to a model, a judge or a backend in use.
+def check_owners(options: Mapping[str, Any], models: list[Model], rubrics: Iterable[str] = ()) -> None:
+    """Nothing, when every option belongs to a model, a judge, a backend or a rubric in use.
 
     Raises:
         UserError: one belongs to none.
     """
     owners = {name for model in models for name in (model.name, model.backend) if model.backend != "baseline"}
+    owners |= set(rubrics)
     for key in options:
         if _owner(key)[0] not in owners:
             raise UserError(
