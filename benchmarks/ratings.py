@@ -1,8 +1,8 @@
 """Ratings of many games: ``python benchmarks/ratings.py --games 1000000 [--peer PYTHON]``.
 
-Games among 100 models of unequal popularity, about 15 % of them ties, 50 to a question. Each contender runs in a child
+Games among 100 models of unequal popularity, about 11 % of them ties, 50 to a question. Each contender runs in a child
 of its own that is forked after the games are made; rounds are interleaved, one thread, and medians of per-round ratios
-are printed, so that other work on the machine counts little.
+of CPU seconds are printed, so that other work on the machine counts little.
 
 - ``fit floor``: names to codes by pandas, a table of points, Newton's method. ``fit``: `bradley_terry.fit` from the
   same name strings, with its errors, intervals and refusals; ``fit, clustered``: given the question of every game.
@@ -191,33 +191,33 @@ import json, pickle, sys, time
 import numpy as np, evalica
 with open(sys.argv[1], "rb") as file: names, left, right, scores, draws = pickle.load(file)
 winners = {1.0: evalica.Winner.X, 0.0: evalica.Winner.Y, 0.5: evalica.Winner.Draw}
-start = time.perf_counter()
+start = time.process_time()
 coded = [winners[score] for score in scores]
 fitted = evalica.bradley_terry(left, right, coded, tolerance=1e-8, limit=10000)
-point = time.perf_counter() - start
+point = time.process_time() - start
 few = 20 if len(left) < 500000 else 5
-start = time.perf_counter()
+start = time.process_time()
 settings = {"n_resamples": few, "bootstrap_method": "percentile", "random_state": 1}
 evalica.bootstrap(evalica.bradley_terry, left, right, coded, **settings)
-boot = (time.perf_counter() - start) * draws / few
+boot = (time.process_time() - start) * draws / few
 theta = np.log(fitted.scores.reindex(names).to_numpy())
 print(json.dumps({"point": point, "boot": boot, "theta": (theta - theta.mean()).tolist()}))
 """
 
 
 def alone(contender: Callable[[Games], Any], games: Games) -> tuple[float, float, Any]:
-    """Seconds, growth of memory in MiB and result of a contender in a forked child."""
+    """CPU seconds, growth of memory in MiB and result of a contender in a forked child."""
     end, out = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(end)
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        start = time.perf_counter()
+        start = time.process_time()
         found = contender(games)
-        wall = time.perf_counter() - start
+        spent = time.process_time() - start
         grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
         with os.fdopen(out, "wb") as file:
-            pickle.dump((wall, grown, np.asarray(found, dtype=float)), file)
+            pickle.dump((spent, grown, np.asarray(found, dtype=float)), file)
         os._exit(0)
     os.close(out)
     with os.fdopen(end, "rb") as file:
@@ -271,9 +271,9 @@ def main() -> None:
     results: dict[str, Any] = {}
     for _ in range(args.rounds):
         for name, (_, contender) in contenders.items():
-            wall, grown[name], results[name] = alone(contender, games)
-            times[name].append(wall)
-    print(f"| {'contender':16} | seconds | ratio to its floor | MiB more | agreement |\n|---|---|---|---|---|")
+            spent, grown[name], results[name] = alone(contender, games)
+            times[name].append(spent)
+    print(f"| {'contender':16} | CPU s | ratio to its floor | MiB more | agreement |\n|---|---|---|---|---|")
     for name, (floor, _) in contenders.items():
         ratio = statistics.median(own / base for own, base in zip(times[name], times[floor], strict=True))
         own, reference = results[name], results[floor]
