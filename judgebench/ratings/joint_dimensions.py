@@ -47,17 +47,24 @@ def ratings_of(games: Sequence[Game], fits: Mapping[Family, DimensionFit | str])
     """
     ratings = []
     for family, found in fits.items():
-        own = [game for game in games if (game.suite, game.judge, game.rubric) == family and game.dimension != OVERALL]
-        dimensions = sorted({game.dimension for game in own})
-        models = sorted({name for game in own for name in (game.left, game.right)})
+        seen: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
+        for game in games:
+            if (game.suite, game.judge, game.rubric) == family and game.dimension != OVERALL:
+                for place in itertools.product((game.dimension, OVERALL), (game.left, game.right)):
+                    seen[place].append(question(game))
+        dimensions = sorted({dimension for dimension, _ in seen} - {OVERALL})
+        models = sorted({model for _, model in seen})
+        composite = {} if isinstance(found, str) else found.composite(dict.fromkeys(dimensions, 1 / len(dimensions)))
         for dimension in (*dimensions, OVERALL):
             note = found if isinstance(found, str) else found.note
             if dimension == OVERALL:
                 note = "; ".join(part for part in (f"equal weights of {', '.join(dimensions)}", note) if part)
             for model in models:
-                seen = [game for game in own if model in (game.left, game.right)]
-                seen = [game for game in seen if dimension in (game.dimension, OVERALL)]
-                made = None if isinstance(found, str) else _made(found, dimension, model)
+                met = seen[dimension, model]
+                if isinstance(found, str):
+                    made = None
+                else:
+                    made = composite[model] if dimension == OVERALL else _along(found, dimension, model)
                 ratings.append(
                     Rating(
                         model=model,
@@ -66,8 +73,8 @@ def ratings_of(games: Sequence[Game], fits: Mapping[Family, DimensionFit | str])
                         value=made.value if made else None,
                         low=made.low if made else None,
                         high=made.high if made else None,
-                        n=len(seen),
-                        clusters=len({question(game) for game in seen}),
+                        n=len(met),
+                        clusters=len(set(met)),
                         suite=family[0],
                         judge=family[1],
                         rubric=family[2],
@@ -118,10 +125,8 @@ def doubts(fits: Mapping[Family, DimensionFit | str]) -> list[str]:
     ]
 
 
-def _made(found: DimensionFit, dimension: str, model: str) -> Contrast:
-    """The Elo of a model in a dimension, or in the composite."""
-    if dimension == OVERALL:
-        return found.composite({name: 1 / len(found.dimensions) for name in found.dimensions})[model]
+def _along(found: DimensionFit, dimension: str, model: str) -> Contrast:
+    """The Elo of a model in a dimension."""
     low = found.low[dimension][model] if found.low else None
     high = found.high[dimension][model] if found.high else None
     return Contrast(value=found.elo[dimension][model], se=None, low=low, high=high)
