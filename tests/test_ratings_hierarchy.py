@@ -191,7 +191,7 @@ def test_the_report_says_which_dimensions_are_alike_and_who_differs_in_them():
     assert line.startswith("j by r@1 on s: accuracy and helpfulness are not told apart")
     pairs = {(pair["one"], pair["other"]): pair for pair in row["pairs"]}
     assert pairs["accuracy", "helpfulness"]["r"] > 0.9
-    assert [model["model"] for model in pairs["accuracy", "language"]["models"] if model["differs"]][0] == "m00"
+    assert next(model["model"] for model in pairs["accuracy", "language"]["models"] if model["differs"]) == "m00"
     group = Group(suite="s", judge="j", rubric="r@1", dimensions=DIMENSIONS)
     table = apart_table({"dimensions": [row]}, group)
     assert [cells[0].text for cells in table.rows] == [
