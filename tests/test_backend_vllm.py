@@ -18,6 +18,7 @@ Where vllm cannot be imported, only what needs no engine is tested. With a CPU b
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import shutil
 import signal
@@ -29,8 +30,11 @@ import msgspec
 import pytest
 
 from judgebench.backends.continuations import Continued
-from judgebench.backends.vllm import VLLMBackend, VLLMOptions, _sampling_arguments
+from judgebench.backends.vllm import VLLMBackend
 from judgebench.backends.vllm_choices import questions
+from judgebench.backends.vllm_engine import Engine
+from judgebench.backends.vllm_options import VLLMOptions
+from judgebench.backends.vllm_sampling import Asked, sampling_arguments, together
 from judgebench.errors import BackendError, MissingPackage, UserError
 from judgebench.types import ChoiceRequest, Message, Model, Reply, Request, Sampling
 
@@ -40,9 +44,18 @@ pytest.importorskip("transformers")
 from tiny_models import CHATML, tiny_checkpoint
 
 INSTALLED = importlib.util.find_spec("vllm") is not None
-needs_engine = pytest.mark.skipif(not INSTALLED, reason="vllm is not installed here: see this file's docstring")
+_MISSING = pytest.mark.skipif(not INSTALLED, reason="vllm is not installed here: see this file's docstring")
+
+
+def needs_engine(test: Any) -> Any:
+    """Marks a test that opens engines of its own."""
+    return pytest.mark.usefixtures("alone")(_MISSING(test))
+
 
 PROMPTS = ["", "a", "Q: 1+1?\nAnswer:", "x" * 100, "Grüße, 世界! 🧪", "the quick brown fox " * 9, "end with space "]
+
+SHARED: dict[int, VLLMBackend] = {}
+"""The engine of the fixture `engine` under 0, while there is one."""
 
 
 def backend(folder: Path, **options: Any) -> VLLMBackend:
@@ -112,9 +125,17 @@ def test_options_from_a_command_line_become_their_types() -> None:
 def engine() -> Iterator[VLLMBackend]:
     if not INSTALLED:
         pytest.skip("vllm is not installed here: see this file's docstring")
-    opened = backend(tiny_checkpoint(), max_in_flight=8)
+    opened = SHARED[0] = backend(tiny_checkpoint(), max_in_flight=8)
     yield opened
     opened.close()
+    SHARED.clear()
+
+
+@pytest.fixture
+def alone() -> None:
+    """No other engine is in this process, where ending one would end both; the shared one starts again when asked."""
+    if 0 in SHARED:
+        SHARED[0].close()
 
 
 def test_its_log_probabilities_are_those_of_hf(engine: VLLMBackend) -> None:
@@ -180,7 +201,8 @@ def test_an_abandoned_call_leaves_the_engine_idle(engine: VLLMBackend) -> None:
     short.close()  # type: ignore[attr-defined]
     next(started)
     started.close()  # type: ignore[attr-defined]
-    assert not engine._engine.llm_engine.has_unfinished_requests()
+    assert engine._engine is not None
+    assert engine._engine.idle
 
 
 def test_every_sampling_parameter_is_one_of_vllms(engine: VLLMBackend) -> None:
@@ -189,7 +211,7 @@ def test_every_sampling_parameter_is_one_of_vllms(engine: VLLMBackend) -> None:
     from judgebench.backends.local_sampling import settle
 
     [request] = asking(["a"], temperature=0.5, top_p=0.9, stop=("x",), seed=1)
-    made = SamplingParams(**_sampling_arguments(settle(request, engine.options, {}), frozenset({1})))
+    made = SamplingParams(**sampling_arguments(settle(request, engine.options, {}), frozenset({1})))
     assert (made.temperature, made.top_p, made.seed, made.stop, made.max_tokens) == (0.5, 0.9, 1, ["x"], 24)
 
 
@@ -234,11 +256,170 @@ def test_one_engine_is_freed_before_the_next_and_a_template_is_rendered_as_for_h
     first.close()
 
 
+def adapter_of(folder: Path, base: Path, **config: Any) -> Path:
+    """A LoRA adapter of rank 4 on the query and value projections, with weights that change what is written."""
+    import torch
+    from safetensors.torch import save_file
+
+    size = {"q_proj": 64, "v_proj": 32}
+    weights, generator = {}, torch.Generator().manual_seed(3)
+    for layer in range(2):
+        for name, rows in size.items():
+            where = f"base_model.model.model.layers.{layer}.self_attn.{name}"
+            weights[f"{where}.lora_A.weight"] = torch.randn(4, 64, generator=generator) * 0.3
+            weights[f"{where}.lora_B.weight"] = torch.randn(rows, 4, generator=generator) * 0.3
+    folder.mkdir()
+    save_file(weights, folder / "adapter_model.safetensors")
+    settings = {"peft_type": "LORA", "r": 4, "lora_alpha": 8, "target_modules": sorted(size), "bias": "none", **config}
+    (folder / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": str(base), **settings}))
+    return folder
+
+
+def merged_of(base: Path, adapter: Path, folder: Path) -> Path:
+    """The base with the adapter's products added to its weights, alpha / r times."""
+    from safetensors.torch import load_file, save_file
+
+    shutil.copytree(base, folder)
+    weights, added = load_file(folder / "model.safetensors"), load_file(adapter / "adapter_model.safetensors")
+    for name in [name for name in added if name.endswith("lora_A.weight")]:
+        place = name.removeprefix("base_model.model.").replace("lora_A.", "")
+        weights[place] += 2 * added[name.replace("lora_A", "lora_B")] @ added[name]
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
+@needs_engine
+def test_an_adapter_writes_what_the_merged_model_writes(tmp_path: Path) -> None:
+    base = tiny_checkpoint()
+    adapter = adapter_of(tmp_path / "adapter", base)
+    adapted = backend(base, adapter=str(adapter))
+    requests = asking(PROMPTS[:4])
+    found = replies(adapted, requests)
+    described = adapted.describe()
+    adapted.close()
+    assert found == by_hf(merged_of(base, adapter, tmp_path / "merged"), requests)
+    assert found != by_hf(base, requests)
+    assert described["adapter"]["rank"] == 4
+    assert len(described["adapter"]["sha256"]) == 64
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({"peft_type": "IA3"}, "type IA3, not LORA"),
+        ({"use_dora": True}, "uses DoRA"),
+        ({"modules_to_save": ["lm_head"]}, "brings whole modules"),
+        ({"bias": "all"}, "trains biases"),
+        ({"rank_pattern": {"q_proj": 8}}, "differ between layers"),
+        ({"r": 1024}, "rank 1024, not one of 1 to 512"),
+    ],
+)
+def test_an_adapter_that_vllm_would_apply_wrongly_or_not_at_all_is_to_be_merged_first(
+    tmp_path: Path, config: dict[str, Any], words: str
+) -> None:
+    folder = adapter_of(tmp_path / "adapter", tiny_checkpoint(), **config)
+    with pytest.raises(UserError, match=f"{words}.*: merge it into its base first") as raised:
+        backend(tiny_checkpoint(), adapter=str(folder))
+    assert "\n" not in str(raised.value)
+
+
+def test_what_is_no_adapter_or_pickled_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is no adapter"):
+        backend(tiny_checkpoint(), adapter=str(tmp_path))
+    folder = adapter_of(tmp_path / "adapter", tiny_checkpoint())
+    (folder / "adapter_model.safetensors").rename(folder / "adapter_model.bin")
+    with pytest.raises(UserError, match="pickled weights are never read"):
+        backend(tiny_checkpoint(), adapter=str(folder))
+
+
+def test_samples_drawn_in_one_request_are_those_drawn_one_by_one(engine: VLLMBackend) -> None:
+    [one] = asking(["abc"], temperature=1.0, seed=40)
+    several = [
+        msgspec.structs.replace(one, id=str(n), sample=n, sampling=msgspec.structs.replace(one.sampling, seed=40 + n))
+        for n in range(5)
+    ]
+    assert [len(group) for group in together([ready(request) for request in several])] == [5]
+    here = replies(engine, several)
+    alone = {request.id: replies(engine, [request])[request.id] for request in several}
+    assert here == alone
+    assert len({reply.text for reply in here.values()}) > 1
+
+
+def ready(request: Request) -> Asked:
+    from judgebench.backends.chat import Rendered
+    from judgebench.backends.local_sampling import settle
+
+    drawing = settle(request, VLLMOptions(), {})
+    return Asked(request=request, prompt=[1, 2], rendered=Rendered(text="ab", templated=False), drawing=drawing)
+
+
+def test_only_samples_whose_seeds_follow_one_another_go_together() -> None:
+    def sized(seeds: list[int], **sampling: Any) -> list[int]:
+        made = [ready(asking(["a"], temperature=1.0, seed=seed, **sampling)[0]) for seed in seeds]
+        return [len(group) for group in together(made)]
+
+    assert sized([4, 3, 5, 9, 10]) == [3, 2]
+    assert sized([3, 3]) == [1, 1]
+    greedy = [ready(request) for request in asking(["a"] * 3)]
+    assert [len(group) for group in together(greedy)] == [1, 1, 1]
+    held = [asking(["a"], temperature=1.0, seed=1)[0], asking(["a"], temperature=1.0, seed=2, one_of=("x", "y"))[0]]
+    assert [len(group) for group in together([ready(request) for request in held])] == [1, 1]
+
+
+def test_samples_without_a_seed_of_their_own_get_seeds_that_follow_one_another() -> None:
+    made = [msgspec.structs.replace(asking(["a"], temperature=1.0)[0], sample=n) for n in range(3)]
+    seeds = [ready(request).drawing.seed for request in made]
+    assert seeds == [seeds[0], seeds[0] + 1, seeds[0] + 2]
+
+
+@needs_engine
+def test_in_one_run_the_first_engine_is_freed_before_the_judges_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import judgebench
+    from judgebench.stages.settings import Settings
+
+    events: list[str] = []
+    begin, end = Engine.__init__, Engine.close
+
+    def starting(self: Engine, model: Model, *rest: Any) -> None:
+        events.append(f"start {model.name}")
+        begin(self, model, *rest)
+        self.named = model.name  # type: ignore[attr-defined]
+
+    def ending(self: Engine) -> None:
+        if self._llm is not None:
+            events.append(f"end {self.named}")  # type: ignore[attr-defined]
+        end(self)
+
+    monkeypatch.setattr(Engine, "__init__", starting)
+    monkeypatch.setattr(Engine, "close", ending)
+    suite = tmp_path / "open.yaml"
+    suite.write_text("name: open\nversion: '1'\nitems:\n  - {id: '1', turns: [Why?]}\n  - {id: '2', turns: [How?]}\n")
+    engine_options = {"enforce_eager": True, "dtype": "float32"}
+    made = judgebench.run(
+        tmp_path / "run",
+        suite=[str(suite)],
+        model=[f"one=vllm/{tiny_checkpoint()}", f"two=vllm/{tiny_checkpoint(seed=1)}"],
+        judge=[f"three=vllm/{tiny_checkpoint(seed=2, positions=8192)}"],
+        rubric=["pairwise-general"],
+        settings=Settings(
+            option={f"vllm.{name}": value for name, value in engine_options.items()},
+            max_unscored=1.0,
+            max_tokens=8,
+            judge_max_tokens=8,
+        ),
+    )
+    assert events == [f"{what} {name}" for name in ("one", "two", "three") for what in ("start", "end")]
+    assert len(made.answers) == 4
+    assert len(made.verdicts) == 4
+
+
 @needs_engine
 def test_an_engine_that_dies_ends_the_call_and_a_new_one_takes_its_place() -> None:
     opened = backend(tiny_checkpoint())
     expected = replies(opened, asking(["abc"]))
-    runner = opened._engine.llm_engine.model_executor.driver_worker.worker.model_runner
+    runner = opened._engine._llm.llm_engine.model_executor.driver_worker.worker.model_runner
 
     def fail(*_: Any) -> None:
         raise RuntimeError("the device is gone")
@@ -255,7 +436,7 @@ def test_an_engine_whose_process_is_killed_ends_the_call_instead_of_hanging_it(m
     monkeypatch.setenv("VLLM_ENABLE_V1_MULTIPROCESSING", "1")
     opened = backend(tiny_checkpoint())
     expected = replies(opened, asking(["abc"]))
-    [process] = opened._engine.llm_engine.engine_core.resources.engine_manager.processes
+    [process] = opened._engine._llm.llm_engine.engine_core.resources.engine_manager.processes
     answering = opened.generate([*asking(["abc"], max_tokens=1), *_long("xyz")])
     next(answering)
     os.kill(process.pid, signal.SIGKILL)

@@ -40,7 +40,7 @@ def settle(
     The model's options stand over the request's sampling. A temperature of None is the checkpoint's own choice: its
     ``generation_config.json``, temperature, top_p and top_k, and 1 where that says nothing. In all other cases nothing
     of that file is used. A seed of None is made from what is asked, so that the same question, sample by sample, is
-    drawn the same way again.
+    drawn the same way again; seeds of samples follow one another.
 
     Args:
         request: what is asked.
@@ -104,5 +104,5 @@ def token_logprobs(
 
 
 def _seed(request: Request) -> int:
-    asked = msgspec.json.encode([request.suite, request.item, request.turn, request.sample, request.messages])
-    return int.from_bytes(hashlib.sha256(asked).digest()[:8], "big") >> 1
+    asked = msgspec.json.encode([request.suite, request.item, request.turn, request.messages])
+    return ((int.from_bytes(hashlib.sha256(asked).digest()[:8], "big") >> 1) + request.sample) % (1 << 63)

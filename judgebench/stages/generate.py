@@ -53,7 +53,7 @@ def main(args: argparse.Namespace) -> int:
         raise UserError("generate needs at least one --suite and one --model")
     readers = (settings.extract_with,) if settings.extract_with else ()
     others = [*flags.parse_models(settings.judge, settings.option), *flags.parse_models(readers, settings.option)]
-    flags.check_owners(settings.option, [*models, *others])
+    flags.check_owners(settings.option, [*models, *others], [Path(name).stem for name in settings.rubric])
     try_out("model", models, settings, {})
     suites = load_suites(settings, quiet=args.quiet)
     run = Run(path, create=True)
@@ -143,7 +143,7 @@ def check(
     for model in models:
         held = _held(run, model)
         for suite in suites:
-            drawn = [sampling(suite, item, settings, ()) for item in suite.items]
+            drawn = [sampling(suite, item, settings) for item in suite.items]
             if (settings.samples or 1) > 1 and model.backend != "replay" and all(s.temperature == 0 for s in drawn):
                 raise UserError(
                     f"--samples {settings.samples}: {suite.name} is asked at temperature 0, where every sample is the "
@@ -234,7 +234,7 @@ class _Task:
         return Request(
             id="\x1f".join(map(str, key)),
             messages=tuple(messages),
-            sampling=sampling(self.suite, self.item, settings, key),
+            sampling=sampling(self.suite, self.item, settings, turn, self.answer.sample),
             suite=self.suite.name,
             item=self.item.id,
             turn=turn,
@@ -302,14 +302,18 @@ def _answer(todo: list[_Task], backend: Backend, journal: Journal, settings: Set
             todo = [task for task in todo if not task.failed and not task.written]
 
 
-def sampling(suite: Suite, item: Item, settings: Settings, key: tuple[object, ...]) -> Sampling:
-    """How one answer is drawn: the command line over the item's category over the suite; a seed where it is random."""
+def sampling(suite: Suite, item: Item, settings: Settings, turn: int = 1, sample: int = 0) -> Sampling:
+    """How one answer is drawn: the command line over the item's category over the suite; a seed where it is random.
+
+    The seeds of an item's samples follow one another, so that an engine may draw them in one request.
+    """
     chosen = item.sampling or suite.sampling
     if settings.temperature is not None:
         chosen = msgspec.structs.replace(chosen, temperature=settings.temperature)
     if settings.max_tokens is not None:
         chosen = msgspec.structs.replace(chosen, max_tokens=settings.max_tokens)
-    seed = draw_seed(settings.seed, *key) if chosen.temperature != 0 else None
+    first = draw_seed(settings.seed, suite.name, item.id, turn)
+    seed = (first + sample) % (1 << 31) if chosen.temperature != 0 else None
     return msgspec.structs.replace(chosen, seed=seed)
 
 

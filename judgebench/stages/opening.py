@@ -104,5 +104,5 @@ def identity(model: Model, settings: Settings) -> dict[str, Any]:
 
 def loaded_identity(description: Mapping[str, Any]) -> dict[str, Any]:
     """The parts that decide its answers and are known only once it is loaded."""
-    keys = ("weights", "commit", "generation_config", "templated", "template_sha256", "dtype", "sha256")
+    keys = ("weights", "commit", "generation_config", "templated", "template_sha256", "dtype", "sha256", "adapter")
     return {key: description[key] for key in keys if description.get(key) is not None}
