@@ -54,7 +54,8 @@ def overview() -> str:
         f"judgebench {__version__}: benchmarks, judges on trial, ratings with intervals for language models\n\n"
         f"usage: judgebench STAGE [RUN] [flags]\n\n{rows}\n\n"
         "judgebench STAGE --help shows a stage's flags. Start with: judgebench demo\n"
-        "Exit codes: 0 done, 1 bug, 2 a mistake to mend, 3 too many unscored, 4 budget reached, 5 audit not passed, 130 interrupted.\n"
+        "Exit codes: 0 done, 1 bug, 2 a mistake to mend, 3 too many unscored, 4 budget reached, 5 audit not passed, "
+        "130 interrupted.\n"
     )
 
 

@@ -78,7 +78,9 @@ def test_fleiss_on_the_textbook_table_and_on_the_ratings_it_counts() -> None:
 
 
 @pytest.mark.parametrize(
-    "statistic", [cohen_kappa, partial(cohen_kappa, weights="quadratic"), scott_pi, gwet_ac1], ids=str
+    "statistic",
+    [cohen_kappa, partial(cohen_kappa, weights="quadratic"), scott_pi, gwet_ac1],
+    ids=["cohen", "quadratic", "scott", "ac1"],
 )
 def test_one_label_by_both_is_undefined_with_a_reason_and_not_perfect(statistic) -> None:
     found = statistic(["A"] * 5, ["A"] * 5, clusters=range(5))
