@@ -15,6 +15,7 @@ from judgebench.judges.debias import Policy
 from judgebench.ratings.resampling import DRAWS, Resample
 from judgebench.report.judge_card import JudgeCard, Trial
 from judgebench.runs import Run
+from judgebench.stages import panels
 from judgebench.stages.cards import card_key, model_of, write_cards
 from judgebench.stages.games import standing
 from judgebench.stages.settings import run_path
@@ -87,6 +88,7 @@ def main(args: argparse.Namespace) -> int:
         0; exit codes of errors are theirs.
     """
     run = Run(run_path(args.run))
+    panels.refresh(run)
     cards = meta_evaluate(
         run, args.judge, args.against, suites=args.suite, dimensions=args.dimension, turns=args.turn,
         policy=args.swap_policy, resample=Resample(args.draws, args.seed),

@@ -15,7 +15,7 @@ from judgebench.ratings import dimensions, grades, joint_dimensions, passk
 from judgebench.ratings.dimensions import with_overall
 from judgebench.report.leaderboard import leaderboard_rows, render_csv
 from judgebench.runs import Run
-from judgebench.stages import calibration, controls
+from judgebench.stages import calibration, controls, panels
 from judgebench.stages import settings as flags
 from judgebench.stages import summary as summaries
 from judgebench.stages.games import dimensions_of, games_of, standing
@@ -34,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, metavar="N", help="seed of the random swap policy")
     calibration.add_arguments(parser)
     controls.add_arguments(parser)
+    panels.add_arguments(parser)
     flags.add_config(parser)
 
 
@@ -46,6 +47,9 @@ def main(args: argparse.Namespace) -> int:
     path = flags.run_path(args.run)
     run = Run(path)
     settings = flags.resolve(args, path / "config.yaml")
+    panels.keep(run, args.panel, args.panel_method)
+    if args.panel:
+        panels.refresh(run)  # so that what is calibrated here has them too
     calibrated = calibration.calibrate(run, args.calibrate, declared=args.random_labels) if args.calibrate else []
     summary = rate(run, settings)
     controlled = controls.control(run, args.control, args.control_baseline, args.gamed) if args.control else []
@@ -78,6 +82,7 @@ def rate(run: Run, settings: Settings) -> dict[str, Any]:
     """
     run.manifest["swap_policy"] = settings.swap_policy
     run.save_manifest()
+    seats = panels.refresh(run)
     verdicts, stale = standing(run, run.verdicts().values())
     games, left_out = games_of(run, verdicts)
     rubrics = dimensions_of(run)
@@ -85,7 +90,8 @@ def rate(run: Run, settings: Settings) -> dict[str, Any]:
     ratings = rated(verdicts, games, rubrics) + joint_dimensions.ratings_of(games, joint)
     summary = summaries.summarise(run, verdicts, (with_overall(games, rubrics), left_out), ratings, stale=stale)
     summary["dimensions"] = joint_dimensions.described(joint)
-    summary["warnings"] += joint_dimensions.doubts(joint)
+    summary["panels"] = [seat.row for seat in seats]
+    summary["warnings"] += joint_dimensions.doubts(joint) + [seat.line for seat in seats]
     run.write("ratings.jsonl", b"".join(msgspec.json.encode(rating) + b"\n" for rating in ratings))
     run.write("summary.json", msgspec.json.format(msgspec.json.encode(summary), indent=1))
     run.write("leaderboard.csv", render_csv(leaderboard_rows(summary)))

@@ -64,7 +64,7 @@ def sway_rows(run: Run, verdicts: Iterable[Verdict]) -> list[Row]:
 def kin(run: Run, judge: str) -> dict[str, str]:
     """Model of the run → why it seems to be of the judge's family; no one for baselines and people."""
     record = run.manifest["judges"].get(judge, {})
-    if judge.startswith((*PEOPLE, "exact@", "baseline/")) or record.get("baseline"):
+    if judge.startswith((*PEOPLE, "exact@", "baseline/", "panel@")) or record.get("baseline"):
         return {}
     reasons = {
         name: kinship(record, model, (judge, name))
