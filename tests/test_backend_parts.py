@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from judgebench.backends.chat_completions import Dialect, Fault, read_refusal, read_reply, with_system
 from judgebench.backends.options import read_options
-from judgebench.backends.pool import Call, in_parallel
+from judgebench.backends.pool import Call, Slots, in_parallel
 from judgebench.backends.retry import LONGEST_BACKOFF, LONGEST_WAIT, backoff, retry_after, wait_before
 from judgebench.errors import UserError
 from judgebench.types import Message, Model, Reply, Request, Sampling
@@ -213,7 +213,7 @@ async def echoing() -> AsyncIterator[Call]:
 
 @given(count=st.integers(0, 60), concurrency=st.integers(1, 20))
 def test_each_request_is_answered_once_at_any_concurrency(count: int, concurrency: int) -> None:
-    answered = list(in_parallel(many(count), echoing, concurrency=concurrency))
+    answered = list(in_parallel(many(count), echoing, slots=Slots(concurrency)))
     assert sorted(int(request.item) for request, _ in answered) == list(range(count))
     assert all(reply.text == request.messages[0].content for request, reply in answered)
 
@@ -226,7 +226,7 @@ def test_requests_are_taken_in_the_callers_thread() -> None:
             threads.add(threading.current_thread())
             yield asking(number=number)
 
-    list(in_parallel(noting(), echoing, concurrency=3))
+    list(in_parallel(noting(), echoing, slots=Slots(3)))
     assert threads == {threading.current_thread()}
 
 
@@ -240,7 +240,7 @@ def test_a_bug_in_a_call_keeps_its_traceback_and_ends_the_thread() -> None:
 
     before = threading.active_count()
     with pytest.raises(ZeroDivisionError, match="a bug") as caught:
-        list(in_parallel(many(50), broken, concurrency=4))
+        list(in_parallel(many(50), broken, slots=Slots(4)))
     assert any(entry.name == "call" for entry in caught.traceback)
     assert threading.active_count() == before
 
@@ -252,4 +252,4 @@ def test_a_session_that_cannot_be_opened_is_raised_and_nothing_hangs() -> None:
         yield
 
     with pytest.raises(OSError, match="no sockets left"):
-        list(in_parallel(many(50), closed, concurrency=4))
+        list(in_parallel(many(50), closed, slots=Slots(4)))

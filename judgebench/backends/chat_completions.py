@@ -58,6 +58,8 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds that the server asks to wait."""
     filtered: bool = False
     """True where the prompt met a content filter."""
+    stale: bool = False
+    """It says nothing of the call: a kept connection had ended, and the same call goes out on another at once."""
 
 
 class Dialect:
@@ -78,7 +80,7 @@ class Dialect:
         """The request as a server with this dialect takes it."""
         body: dict[str, Any] = {
             "model": model,
-            "messages": [{"role": message.role, "content": message.content} for message in messages],
+            "messages": list(messages),
             self.tokens_parameter: sampling.max_tokens,
         }
         for name in DROPPABLE:

@@ -1,35 +1,33 @@
 """Any endpoint that speaks OpenAI's chat completions, asked many calls at once.
 
-The client is aiohttp with our own thin layer on it: the openai package costs five times the processor time per call,
-over either of its transports (docs/performance.md).
+The client is our own thin HTTP/1.1 (`judgebench.backends.http_client`): the openai package costs fifteen times the
+processor time per call over either of its transports, aiohttp by itself three times (docs/performance.md).
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import io
-import os
 import time
-import urllib.parse
-import urllib.request
 import weakref
 from collections.abc import AsyncIterator, Generator, Iterable, Iterator
-from typing import Annotated, Any, Literal
+from typing import Any
 
-import aiohttp
 import msgspec
 
+from judgebench import __version__
+from judgebench.backends.adaptive import Adaptive, Outcome
+from judgebench.backends.addresses import Address, Addresses
 from judgebench.backends.chat_completions import Dialect, Fault, one_line, read_refusal, read_reply, with_system
+from judgebench.backends.http_client import Client
+from judgebench.backends.http_connection import CallFailed
+from judgebench.backends.openai_options import OFFICIAL, OpenAIOptions, proxy_for, read_added, read_key, read_urls
 from judgebench.backends.options import read_options
-from judgebench.backends.pool import Call, in_parallel
+from judgebench.backends.pool import Call, Slots, in_parallel
+from judgebench.backends.promises import Promises
 from judgebench.backends.retry import LONGEST_WAIT, retry_after, wait_before
-from judgebench.backends.secret_values import find_secret
-from judgebench.errors import BackendError, UserError
-from judgebench.types import Model, Reply, Request, Sampling
-
-OFFICIAL = "https://api.openai.com/v1"
-"""Where calls go when neither the option ``base_url`` nor ``OPENAI_BASE_URL`` says otherwise."""
+from judgebench.errors import BackendError
+from judgebench.types import Message, Model, Reply, Request, Sampling
 
 HEAD_START = 1.0
 """Seconds for which a backend's first call goes alone: what refuses every call refuses that one, at once."""
@@ -40,47 +38,24 @@ REPEATED_TIMEOUTS = 2
 MOST_SERVED = 20
 """Most names of served models that are kept; some gateways make up a new one for each call."""
 
-LARGE_BODY = 1 << 20
-"""Bytes from which a body is handed to aiohttp as a stream, as it asks for."""
-
-
-class OpenAIOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What ``--option NAME.key=value`` may set for a model behind an endpoint. The key itself is never an option."""
-
-    base_url: str | None = None
-    """Root of the API, usually ending in ``/v1``; default ``OPENAI_BASE_URL``, else OpenAI's own."""
-    api_key_env: str = "OPENAI_API_KEY"
-    """Name of the environment variable that holds the key."""
-    max_concurrency: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 16
-    """Most calls at once."""
-    timeout: Annotated[float, msgspec.Meta(gt=0)] = 600.0
-    """Seconds until one attempt is given up."""
-    max_retries: Annotated[int, msgspec.Meta(ge=0, le=100)] = 6
-    """Most repeats of a call; of these at most two after timeouts."""
-    max_tokens_parameter: Literal["auto", "max_tokens", "max_completion_tokens"] = "auto"
-    """Name under which the limit on new tokens is sent; auto learns it from the server."""
-    system: str = ""
-    """System prompt put first; a rubric's or suite's own follows it in the same message."""
-    revision: str = ""
-    """What the endpoint serves, where it can be known; recorded, not sent."""
-    temperature: Annotated[float, msgspec.Meta(ge=0)] | None = None
-    """Instead of the request's."""
-    top_p: Annotated[float, msgspec.Meta(gt=0, le=1)] | None = None
-    """Instead of the request's."""
-    max_tokens: Annotated[int, msgspec.Meta(ge=1)] | None = None
-    """Instead of the request's."""
-    chat_template_kwargs: dict[str, Any] = {}
-    """Sent as such, for servers with chat templates (vLLM, SGLang)."""
-    extra_body: dict[str, Any] = {}
-    """Further fields of the request's body."""
+UNPROVEN = 4
+"""Calls at once while nothing was ever answered and something failed."""
+FAILING = 10
+"""Failures in a row, over all calls, from which one call at a time goes out until something is answered."""
+GIVEN_UP = 5
+"""Calls given up in a row, nothing being answered meanwhile, after which the endpoint is dead."""
+GIVEN_UP_FAILURES = 15
+"""Failures in a row that it takes beside them."""
 
 
 class OpenAIBackend:
-    """A model behind an OpenAI-compatible endpoint.
+    """A model behind an OpenAI-compatible endpoint, or behind several that serve the same.
 
-    Calls run at most ``max_concurrency`` at once on one pool of connections. A call is repeated after a timeout, a
-    lost connection, a torn body, 408, 409, 425, 429 and 5xx, at most ``max_retries`` times, with exponential waits, or
-    as long as ``Retry-After`` says (at most two minutes). Whatever then remains is a reply with ``error`` set.
+    Calls run at most ``max_concurrency`` at once, and fewer where the server does not keep up (`Adaptive`). A call is
+    repeated after a timeout, a lost connection, a torn body, 408, 409, 425, 429 and 5xx, at most ``max_retries``
+    times, with exponential waits, or as long as ``Retry-After`` says (at most two minutes), and its slot is another's
+    while it waits. Whatever then remains is a reply with ``error`` set. Where five calls in a row come to that and
+    nothing is answered meanwhile, the endpoint is dead: that is an error, and the calls not yet made are not wasted.
 
     The first call goes alone for at most a second, so that a wrong key costs one call and not thousands.
     Proxies of the environment (``HTTPS_PROXY``, ``NO_PROXY`` ...) are honoured, except for this machine itself.
@@ -97,19 +72,24 @@ class OpenAIBackend:
 
     def __init__(self, model: Model) -> None:
         self.model = model
-        self.options = read_options(model, OpenAIOptions)
-        self.base_url = _checked_url(model, self.options.base_url or os.environ.get("OPENAI_BASE_URL") or OFFICIAL)
-        self._key = self._read_key()
-        self._proxy = _proxy_for(self.base_url)
-        tokens, official = self.options.max_tokens_parameter, self.base_url == OFFICIAL
+        self.options = options = read_options(model, OpenAIOptions)
+        urls = read_urls(model, options)
+        self.base_url = urls[0]
+        self._addresses = Addresses(urls)
+        self._key = read_key(model, options, urls)
+        self._proxies = {url: proxy_for(url) for url in urls}
+        tokens, official = options.max_tokens_parameter, self.base_url == OFFICIAL
         if tokens == "auto":
             self._dialect = Dialect("max_completion_tokens" if official else "max_tokens", True)
         else:
             self._dialect = Dialect(tokens, False)
-        self._added = self._read_added()
+        self._added = read_added(model, options)
+        self._adaptive = Adaptive(options.max_concurrency)
+        self._promises = Promises()
         self._notes: dict[str, str] = {}
         self._served: dict[str, None] = {}
-        self._reached = self._answered = False
+        self._answered = False
+        self._failing = self._given_up = 0
         self._hopeless = ""
         self._live: weakref.WeakSet[Generator[tuple[Request, Reply]]] = weakref.WeakSet()
 
@@ -118,7 +98,7 @@ class OpenAIBackend:
 
         Raises:
             BackendError: before any call has succeeded, the key is refused, the model is unknown, nobody listens, or
-                the endpoint speaks another protocol. No call is made after it.
+                the endpoint speaks another protocol; or it has died. No call is made after it.
         """
         replies = self._generate(requests)
         self._live.add(replies)
@@ -131,10 +111,11 @@ class OpenAIBackend:
         grow while calls are made; all else is fixed from the start.
         """
         options = self.options
+        urls = [address.url for address in self._addresses.all]
         return {
             "backend": "openai",
             "model": self.model.id,
-            "base_url": self.base_url,
+            "base_url": urls[0] if len(urls) == 1 else urls,
             "api_key_env": options.api_key_env,
             "revision": options.revision,
             "system": options.system,
@@ -146,11 +127,18 @@ class OpenAIBackend:
             "extra_body": dict(options.extra_body),
             "max_concurrency": options.max_concurrency,
             "timeout": options.timeout,
+            "deadline": options.deadline,
             "max_retries": options.max_retries,
-            "proxy": self._proxy is not None,
-            "client": f"aiohttp {aiohttp.__version__}",
+            "proxy": any(self._proxies.values()),
+            "client": f"judgebench {__version__}",
             "served": list(self._served),
-            "notes": [*self._dialect.notes, *self._notes.values()],
+            "notes": [
+                *self._dialect.notes,
+                *self._notes.values(),
+                *self._promises.notes,
+                *self._addresses.notes,
+                *self._slowed(),
+            ],
         }
 
     def close(self) -> None:
@@ -159,110 +147,50 @@ class OpenAIBackend:
             with contextlib.suppress(ValueError):  # it is being advanced right now, and ends by itself
                 replies.close()
 
+    def _slowed(self) -> list[str]:
+        adaptive, most = self._adaptive, self.options.max_concurrency
+        went = f"{adaptive.least} calls at once were made at times, of {most} allowed"
+        if adaptive.refusals:
+            return [f"the server refused or failed many calls made at once: {went}"]
+        return [f"the server did not keep up with more calls at once: {went}"] if adaptive.slowdowns else []
+
     def _generate(self, requests: Iterable[Request]) -> Generator[tuple[Request, Reply]]:
         if self._hopeless:
             raise BackendError(self._hopeless)
-        yield from in_parallel(requests, self._session, concurrency=self.options.max_concurrency)
+        slots = Slots(self.options.max_concurrency)
+        slots.set_limit(self._limit())
 
-    @contextlib.asynccontextmanager
-    async def _session(self) -> AsyncIterator[Call]:
-        gate = _Gate(open=self._answered)
-        session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self.options.max_concurrency, ttl_dns_cache=300),
-            timeout=aiohttp.ClientTimeout(total=self.options.timeout, sock_connect=min(30.0, self.options.timeout)),
-            headers={"Authorization": f"Bearer {self._key or 'none'}", "Content-Type": "application/json"},
-            cookie_jar=aiohttp.DummyCookieJar(),
-        )
-        async with session:
-
-            async def call(request: Request) -> Reply:
-                await gate.enter()
-                return await self._call(session, gate, request)
-
-            yield call
-
-    async def _call(self, session: aiohttp.ClientSession, gate: _Gate, request: Request) -> Reply:
-        messages = with_system(request.messages, self.options.system)
-        sampling = self._sampling(request.sampling)
-        attempts = repeats = timeouts = 0
-        while True:
-            if self._hopeless:
-                raise BackendError(self._hopeless)
-            version = self._dialect.version
-            fields = {**self._dialect.body(self.model.id, messages, sampling), **self._added}
-            attempts += 1
+        @contextlib.asynccontextmanager
+        async def session() -> AsyncIterator[Call]:
+            calls = _Calls(self, slots)
             try:
-                body = msgspec.json.encode(fields)
-            except UnicodeEncodeError as error:
-                return Reply(finish="error", error=f"http: the prompt cannot be sent: {one_line(str(error))}")
-            outcome = await self._attempt(session, body)
-            if isinstance(outcome, Reply):
-                self._answered = True
-                gate.open()
-                return msgspec.structs.replace(outcome, usage=msgspec.structs.replace(outcome.usage, requests=attempts))
-            if outcome.bad_parameters and (
-                version != self._dialect.version or self._dialect.learn(outcome.bad_parameters, fields)
-            ):
-                continue
-            if self._stops_all(outcome):
-                self._hopeless = self._explain(outcome)
-                raise BackendError(self._hopeless)
-            gate.open()
-            timeouts += outcome.kind == "timeout"
-            if not outcome.again or repeats >= self.options.max_retries or timeouts > REPEATED_TIMEOUTS:
-                return _failure(outcome, attempts)
-            await asyncio.sleep(self._wait(repeats, outcome))
-            repeats += 1
+                yield calls.call
+            finally:
+                await calls.close()
 
-    async def _attempt(self, session: aiohttp.ClientSession, body: bytes) -> Reply | Fault:
-        try:
-            async with session.post(
-                f"{self.base_url}/chat/completions",
-                data=body if len(body) < LARGE_BODY else io.BytesIO(body),
-                proxy=self._proxy,
-                allow_redirects=False,
-            ) as response:
-                raw = await response.read()
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            return Fault(kind="http", detail=self._words(error), again=True, fatal_until="reached")
-        except TimeoutError:
-            return Fault(kind="timeout", detail=f"no reply within {self.options.timeout:g} s", again=True)
-        except aiohttp.ClientPayloadError as error:
-            self._reached = True
-            return Fault(kind="torn", detail=f"the response broke off: {self._words(error)}", again=True)
-        except aiohttp.ClientResponseError as error:
-            detail = f"the response is not HTTP: {self._words(error)}"
-            return Fault(kind="http", detail=detail, again=True, fatal_until="answered")
-        except aiohttp.ClientError as error:
-            return Fault(kind="http", detail=f"the connection was lost: {self._words(error)}", again=True)
-        self._reached = True
-        if self._key and len(self._key) >= 8:  # shorter ones are placeholders for local servers, and words of replies
-            raw = raw.replace(self._key.encode(), b"***")
-        if response.status == 200:
-            outcome = read_reply(raw)
-            if isinstance(outcome, Fault):
-                return outcome
-            self._take_notes(*outcome)
-            return outcome[0]
-        return read_refusal(response.status, raw, retry_after=retry_after(response.headers, time.time()))
+        yield from in_parallel(requests, session, slots=slots)
 
-    def _stops_all(self, fault: Fault) -> bool:
-        if fault.fatal_until == "reached":
-            return not self._reached
-        return fault.fatal_until == "answered" and not self._answered
+    def _limit(self) -> int:
+        """How many calls may be under way."""
+        if self._failing >= FAILING:
+            return 1
+        if self._failing and not self._answered:
+            return min(UNPROVEN, self._adaptive.limit)
+        return self._adaptive.limit
 
     def _explain(self, fault: Fault) -> str:
+        where = " and ".join(address.url for address in self._addresses.all)
         key = (
             f"the key in {self.options.api_key_env}" if self._key else f"no key ({self.options.api_key_env} is not set)"
         )
         if fault.fatal_until == "reached":
-            return f"nobody answers at {self.base_url}: {fault.detail}"
+            return f"nobody answers at {where}: {fault.detail}"
         if fault.detail.startswith(("401", "403")):
-            return f"{self.base_url} refuses {key}: {fault.detail}"
+            return f"{where} refuses {key}: {fault.detail}"
         if fault.detail.startswith("404"):
             about = f"does not know the model {self.model.id!r}, or is not the API's root (which often ends in /v1)"
-            return f"{self.base_url} {about}: {fault.detail}"
-        return f"{self.base_url} answers no call: {fault.detail}"
+            return f"{where} {about}: {fault.detail}"
+        return f"{where} answers no call: {fault.detail}"
 
     def _wait(self, repeats: int, fault: Fault) -> float:
         if fault.retry_after is not None and fault.retry_after > LONGEST_WAIT:
@@ -270,70 +198,179 @@ class OpenAIBackend:
             self._notes["retry-after"] = f"{asked}: {LONGEST_WAIT:.0f} s is the most that is waited"
         return wait_before(repeats, fault.retry_after)
 
-    def _take_notes(self, reply: Reply, served: str) -> None:
-        if served and len(self._served) < MOST_SERVED:
-            self._served[served] = None
-        if not reply.usage.prompt_tokens and not reply.usage.completion_tokens:
-            self._notes["usage"] = "the server does not say how many tokens a call took: they are counted as 0"
-
     def _sampling(self, sampling: Sampling) -> Sampling:
         options = self.options
         given = {"temperature": options.temperature, "top_p": options.top_p, "max_tokens": options.max_tokens}
         instead = {name: value for name, value in given.items() if value is not None}
         return msgspec.structs.replace(sampling, **instead) if instead else sampling
 
-    def _words(self, error: BaseException) -> str:
-        words = one_line(str(error)) or type(error).__name__
-        return words.replace(self._key, "***") if len(self._key) >= 8 else words
-
-    def _read_key(self) -> str:
-        """The key, or an empty text where none is needed."""
-        name = self.options.api_key_env
-        key = os.environ.get(name, "").strip()
-        found = find_secret({option: each for option, each in self.model.options.items() if option != "api_key_env"})
-        if found:
-            raise UserError(
-                f"model {self.model.name!r}: option {found} looks like a key: options are recorded, so only an "
-                "environment variable may hold one (api_key_env=NAME)"
-            )
-        if not key and ("api_key_env" in self.model.options or self.base_url == OFFICIAL):
-            raise UserError(f"model {self.model.name!r}: {self.base_url} needs a key: set {name} in the environment")
-        if not (key.isascii() and key.isprintable()):
-            raise UserError(f"model {self.model.name!r}: the key in {name} holds characters that no key has")
-        if len(key) >= 8 and key in repr((self.model, self.base_url)):
-            raise UserError(f"model {self.model.name!r}: the key itself stands in its options: only {name} may hold it")
-        return key
-
-    def _read_added(self) -> dict[str, Any]:
-        """Fields of every body beside those of the dialect."""
-        owned = {"model", "messages", "stream", "n"} & self.options.extra_body.keys()
-        if owned:
-            named = ", ".join(sorted(owned))
-            raise UserError(f"model {self.model.name!r}: option 'extra_body' may not set {named}: JudgeBench does")
-        added = dict(self.options.extra_body)
-        if self.options.chat_template_kwargs:
-            added["chat_template_kwargs"] = self.options.chat_template_kwargs
-        return added
+    def _body(self, messages: tuple[Message, ...], sampling: Sampling) -> dict[str, Any]:
+        return {**self._dialect.body(self.model.id, messages, sampling), **self._added}
 
 
-class _Gate:
-    """Lets one call go first, until it is answered or for `HEAD_START` seconds."""
+class _Calls:
+    """Calls on one event loop: the connections to each address, and what a call goes through until its reply."""
 
-    def __init__(self, *, open: bool) -> None:
+    def __init__(self, backend: OpenAIBackend, slots: Slots) -> None:
+        self._backend, self._slots = backend, slots
+        self._now = asyncio.get_running_loop().time
         self._opened = asyncio.Event()
         self._first_gone = False
-        if open:
+        if backend._answered:
             self._opened.set()
+        headers = {"Authorization": f"Bearer {backend._key or 'none'}"}
+        self._clients = {
+            url: Client(url, headers, timeout=backend.options.timeout, proxy=proxy)
+            for url, proxy in backend._proxies.items()
+        }
 
-    async def enter(self) -> None:
+    async def close(self) -> None:
+        """Ends all connections."""
+        for client in self._clients.values():
+            await client.close()
+
+    async def call(self, request: Request) -> Reply:
+        """The reply to one request, or the error that remains after all repeats."""
+        if not self._opened.is_set():
+            await self._go_first()
+        backend = self._backend
+        addresses, options, dialect = backend._addresses, backend.options, backend._dialect
+        messages = with_system(request.messages, options.system)
+        sampling = backend._sampling(request.sampling)
+        attempts = repeats = timeouts = 0
+        until = self._now() + options.deadline
+        version: tuple[str, int] | None = None
+        while True:
+            if backend._hopeless:
+                raise BackendError(backend._hopeless)
+            if version != dialect.version:
+                version, fields = dialect.version, backend._body(messages, sampling)
+                try:
+                    body = msgspec.json.encode(fields)
+                except UnicodeEncodeError as error:
+                    return Reply(finish="error", error=f"http: the prompt cannot be sent: {one_line(str(error))}")
+            began = self._now()
+            address, wait = addresses.choose(began)
+            if wait:
+                await self._slots.rest(wait)
+                began = self._now()
+            attempts += 1
+            address.active += 1
+            try:
+                outcome = await self._attempt(address, body, until - began)
+            finally:
+                address.active -= 1
+            if isinstance(outcome, Reply):
+                self._took(address, began, "answered")
+                backend._promises.check(messages, sampling, outcome)
+                usage = msgspec.structs.replace(outcome.usage, requests=attempts)
+                return msgspec.structs.replace(outcome, usage=usage)
+            if outcome.stale:
+                continue
+            if outcome.bad_parameters and (version != dialect.version or dialect.learn(outcome.bad_parameters, fields)):
+                continue
+            elsewhere = self._failed(address, began, outcome)
+            timeouts += outcome.kind == "timeout"
+            spent = repeats >= options.max_retries or timeouts > REPEATED_TIMEOUTS
+            pause = 0.0 if elsewhere else backend._wait(repeats, outcome)
+            late = self._now() + pause >= until
+            if not outcome.again or spent or late:
+                self._give_up(outcome)
+                return _failure(outcome, attempts)
+            if pause:
+                await self._slots.rest(pause)
+            repeats += 1
+
+    async def _go_first(self) -> None:
+        """Lets one call go first, until it is answered or for `HEAD_START` seconds."""
         if self._first_gone:
             await self._opened.wait()
         else:
             self._first_gone = True
             asyncio.get_running_loop().call_later(HEAD_START, self._opened.set)
 
-    def open(self) -> None:
-        self._opened.set()
+    def _took(self, address: Address, began: float, outcome: Outcome) -> None:
+        """Takes note of what an attempt came to, and lets through as many as that allows."""
+        backend = self._backend
+        if outcome == "answered":
+            backend._answered = True
+            backend._failing = backend._given_up = 0
+            address.works()
+            if not self._opened.is_set():
+                self._opened.set()
+        backend._adaptive.observe(began, self._now(), outcome)
+        self._slots.set_limit(backend._limit())
+
+    def _failed(self, address: Address, began: float, fault: Fault) -> bool:
+        """True where the call can go to another address at once.
+
+        Raises:
+            BackendError: no call can succeed.
+        """
+        backend, addresses = self._backend, self._backend._addresses
+        unreachable = fault.fatal_until == "reached"
+        if not unreachable:
+            address.reached = True
+        if fault.fatal_until == "answered" and addresses.dismiss(address, fault.detail):
+            return True
+        elsewhere = False
+        if fault.again:
+            refused = fault.kind == "refused"
+            backend._failing += not refused
+            self._took(address, began, "refused" if refused else "failed")
+            if not refused:
+                elsewhere = addresses.fails(address, self._now(), unreachable=unreachable)
+        else:
+            backend._failing = backend._given_up = 0
+        hopeless = not addresses.reached and not elsewhere if unreachable else not backend._answered
+        if fault.fatal_until and hopeless:
+            backend._hopeless = backend._explain(fault)
+            raise BackendError(backend._hopeless)
+        return elsewhere
+
+    def _give_up(self, fault: Fault) -> None:
+        backend = self._backend
+        if not fault.again or fault.kind == "refused":
+            return
+        backend._given_up += 1
+        if backend._given_up >= GIVEN_UP and backend._failing >= GIVEN_UP_FAILURES:
+            times = f"{backend._failing} times in a row, the last of {backend._given_up} calls given up with"
+            where = " and ".join(address.url for address in backend._addresses.all)
+            backend._hopeless = f"{where} has failed {times} {fault.kind}: {fault.detail}; run it again to go on"
+            raise BackendError(backend._hopeless)
+
+    async def _attempt(self, address: Address, body: bytes, seconds: float) -> Reply | Fault:
+        backend = self._backend
+        try:
+            response = await self._clients[address.url].call("POST", "/chat/completions", body, timeout=seconds)
+        except CallFailed as error:
+            words = self._words(error)
+            if error.kind == "connect":
+                return Fault(kind="http", detail=words, again=True, fatal_until="reached")
+            if error.kind == "torn":
+                return Fault(kind="torn", detail=f"the response broke off: {words}", again=True)
+            if error.kind == "protocol":
+                detail = f"the response is not HTTP: {words}"
+                return Fault(kind="http", detail=detail, again=True, fatal_until="answered")
+            return Fault(kind="http", detail=f"the connection was lost: {words}", again=True, stale=error.stale)
+        except TimeoutError as error:
+            return Fault(kind="timeout", detail=str(error), again=True)
+        status, headers, raw = response
+        if len(backend._key) >= 8:  # shorter ones are placeholders for local servers, and words of replies
+            raw = raw.replace(backend._key.encode(), b"***")
+        if status != 200:
+            return read_refusal(status, raw, retry_after=retry_after(headers, time.time()))
+        outcome = read_reply(raw)
+        if isinstance(outcome, Fault):
+            return outcome
+        reply, served = outcome
+        if served and served not in backend._served and len(backend._served) < MOST_SERVED:
+            backend._served[served] = None
+        return reply
+
+    def _words(self, error: BaseException) -> str:
+        key, words = self._backend._key, one_line(str(error)) or type(error).__name__
+        return words.replace(key, "***") if len(key) >= 8 else words
 
 
 def _failure(fault: Fault, attempts: int) -> Reply:
@@ -343,29 +380,3 @@ def _failure(fault: Fault, attempts: int) -> Reply:
         error=f"{fault.kind}: {fault.detail}{times}",
         usage=msgspec.structs.replace(Reply().usage, requests=attempts),
     )
-
-
-def _checked_url(model: Model, url: str) -> str:
-    """The address without its closing slash."""
-    parts = urllib.parse.urlsplit(url.strip())
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UserError(f"model {model.name!r}: base_url {url!r} is not an address: http://HOST:PORT/v1 is meant")
-    if parts.username or parts.password or parts.query or parts.fragment:
-        place = f"{parts.scheme}://{parts.hostname}"
-        raise UserError(
-            f"model {model.name!r}: the base_url at {place} may hold no user, password or query: it is recorded"
-        )
-    return url.strip().rstrip("/").removesuffix("/chat/completions")
-
-
-def _proxy_for(url: str) -> str | None:
-    """The environment's proxy for an address; none for this machine itself."""
-    parts = urllib.parse.urlsplit(url)
-    host = parts.hostname or ""
-    if host in ("localhost", "::1") or host.startswith("127.") or urllib.request.proxy_bypass(parts.netloc):
-        return None
-    proxies = urllib.request.getproxies()
-    proxy = proxies.get(parts.scheme) or proxies.get("all")
-    if proxy and not proxy.startswith(("http://", "https://")):
-        raise UserError(f"the proxy for {host} is {proxy.partition('://')[0]}: only http and https proxies can be used")
-    return proxy

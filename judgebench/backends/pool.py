@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager
 from itertools import islice
@@ -19,29 +20,90 @@ CHUNK = 8
 """Requests handed over to the calling thread at a time: fewer wake-ups than one by one."""
 
 
+class Slots:
+    """How many calls may be under way at once. To be used on the event loop of the calls.
+
+    Args:
+        most: most calls at once, ever.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = self.limit = most
+        self.taken = 0
+        self._returning: deque[asyncio.Future[None]] = deque()
+        self.freed: Callable[[], None] = lambda: None
+        """Called when a slot may have become free for a call that has not begun."""
+
+    @property
+    def free(self) -> int:
+        """Slots for calls not yet begun."""
+        return self.limit - self.taken
+
+    def set_limit(self, limit: int) -> None:
+        """Lets so many calls be under way from now on; those that are go on."""
+        before, self.limit = self.limit, max(1, min(limit, self.most))
+        if self.limit > before:
+            self._hand_on()
+
+    def take(self) -> None:
+        """One more call is under way."""
+        self.taken += 1
+
+    def give_back(self) -> None:
+        """One call less is under way."""
+        self.taken -= 1
+        if self._returning or self.limit - self.taken > 1:
+            self._hand_on()
+
+    async def rest(self, seconds: float) -> None:
+        """Gives the slot of a call that waits to another, and has one again at the end, before calls not yet begun."""
+        self.taken -= 1
+        self._hand_on()
+        counted = False
+        try:
+            await asyncio.sleep(seconds)
+            if self.taken >= self.limit:
+                turn = asyncio.get_running_loop().create_future()
+                self._returning.append(turn)
+                await turn
+                counted = True
+        finally:
+            if not counted:
+                self.taken += 1
+
+    def _hand_on(self) -> None:
+        while self._returning and self.taken < self.limit:
+            self.taken += 1
+            self._returning.popleft().set_result(None)
+        if self.taken < self.limit:
+            self.freed()
+
+
 def in_parallel(
-    requests: Iterable[Request], opened: Callable[[], AbstractAsyncContextManager[Call]], *, concurrency: int
+    requests: Iterable[Request], opened: Callable[[], AbstractAsyncContextManager[Call]], *, slots: Slots
 ) -> Iterator[tuple[Request, Reply]]:
     """Each request with its reply, in order of completion.
 
     The calls run on an event loop in a thread of their own, so that this works inside a running loop as well. Requests
-    are taken in the caller's thread, between two replies, and never more than ``2 * concurrency`` (at most 32 beyond
-    it) ahead of the replies given out, so memory does not grow with their number. When the iteration is left, by its
-    end, an error, Ctrl-C or ``close()``, the calls still under way are cancelled and the thread has ended.
+    are taken in the caller's thread, between two replies, and never more than ``2 * slots.most`` (at most 32 beyond
+    it) ahead of the replies given out, so memory does not grow with their number. Replies come over together where
+    several are there. When the iteration is left, by its end, an error, Ctrl-C or ``close()``, the calls still under
+    way are cancelled and the thread has ended.
 
     Args:
         requests: what to ask.
         opened: gives the context in which calls are made; entered and left on the event loop.
-        concurrency: most calls at once.
+        slots: how many calls are under way at once.
 
     Raises:
         Exception: whatever a call raised.
     """
     source = iter(requests)
-    most = concurrency + min(concurrency, 32)
-    refill_at = most - max(1, (most - concurrency) // 2)
+    most = slots.most + min(slots.most, 32)
+    refill_at = most - max(1, (most - slots.most) // 2)
     crew: _Crew | None = None
     outstanding, exhausted = 0, False
+    come: deque[tuple[Request, Reply] | BaseException] = deque()
     try:
         while True:
             if not exhausted and outstanding <= refill_at:
@@ -50,12 +112,14 @@ def in_parallel(
                     if not chunk:
                         exhausted = True
                         break
-                    crew = crew or _Crew(opened, concurrency)
+                    crew = crew or _Crew(opened, slots, most)
                     crew.hand_over(chunk)
                     outstanding += len(chunk)
             if crew is None or not outstanding:
                 return
-            answered = crew.answered.get()
+            if not come:
+                come.extend(crew.answered.get())
+            answered = come.popleft()
             if isinstance(answered, BaseException):
                 raise answered
             outstanding -= 1
@@ -68,20 +132,25 @@ def in_parallel(
 class _Crew:
     """The workers on their own event loop, in their own thread."""
 
-    def __init__(self, opened: Callable[[], AbstractAsyncContextManager[Call]], concurrency: int) -> None:
-        self.answered: SimpleQueue[tuple[Request, Reply] | BaseException] = SimpleQueue()
-        self._opened, self._concurrency = opened, concurrency
+    def __init__(self, opened: Callable[[], AbstractAsyncContextManager[Call]], slots: Slots, most: int) -> None:
+        self.answered: SimpleQueue[list[tuple[Request, Reply] | BaseException]] = SimpleQueue()
+        self._done: list[tuple[Request, Reply] | BaseException] = []
+        self._opened, self._slots, self._most = opened, slots, most
         self._ready = threading.Event()
         self._loop = asyncio.new_event_loop()
-        self._waiting: asyncio.Queue[Request] = asyncio.Queue()
+        self._waiting: deque[Request] = deque()
+        self._parked: deque[asyncio.Future[None]] = deque()
+        self._workers: list[asyncio.Task[None]] = []
+        self._call: Call | None = None
         self._thread = threading.Thread(target=self._run, name="judgebench-calls", daemon=True)
         self._thread.start()
         self._ready.wait()
 
     def hand_over(self, chunk: list[Request]) -> None:
         """Queues requests for the workers."""
+        self._waiting.extend(chunk)
         with contextlib.suppress(RuntimeError):  # the loop has died: what it died of is in ``answered``
-            self._loop.call_soon_threadsafe(self._accept, chunk)
+            self._loop.call_soon_threadsafe(self._wake)
 
     def stop(self) -> None:
         """Cancels what is under way and waits for the thread's end."""
@@ -96,26 +165,63 @@ class _Crew:
         except asyncio.CancelledError:
             pass
         except BaseException as error:
-            self.answered.put(error)
-
-    def _accept(self, chunk: list[Request]) -> None:
-        for request in chunk:
-            self._waiting.put_nowait(request)
+            self.answered.put([error])
 
     async def _serve(self) -> None:
         main = asyncio.current_task()
         assert main is not None
         self._main = main
+        self._slots.freed = self._wake
         self._ready.set()
         async with self._opened() as call:
-            await asyncio.gather(*(self._work(call) for _ in range(self._concurrency)))
+            self._call = call
+            self._wake()
+            try:
+                await self._loop.create_future()
+            finally:
+                self._call = None
+                self._slots.freed = lambda: None
+                for worker in self._workers:
+                    worker.cancel()
+                await asyncio.gather(*self._workers, return_exceptions=True)
+
+    def _wake(self) -> None:
+        """Sets as many workers to work as there are requests and slots for; hires those that are lacking."""
+        if self._call is None:
+            return
+        for _ in range(min(len(self._waiting), self._slots.free)):
+            while self._parked:
+                parked = self._parked.popleft()
+                if not parked.done():
+                    parked.set_result(None)
+                    break
+            else:
+                if len(self._workers) < self._most:
+                    self._workers.append(self._loop.create_task(self._work(self._call)))
 
     async def _work(self, call: Call) -> None:
+        slots, waiting = self._slots, self._waiting
         while True:
-            request = await self._waiting.get()
+            while not waiting or slots.free <= 0:
+                parked = self._loop.create_future()
+                self._parked.append(parked)
+                await parked
+            request = waiting.popleft()
+            slots.take()
             try:
                 reply = await call(request)
             except Exception as error:
-                self.answered.put(error)
+                self._give_out(error)
                 return
-            self.answered.put((request, reply))
+            finally:
+                slots.give_back()
+            self._give_out((request, reply))
+
+    def _give_out(self, answered: tuple[Request, Reply] | BaseException) -> None:
+        if not self._done:
+            self._loop.call_soon(self._flush)
+        self._done.append(answered)
+
+    def _flush(self) -> None:
+        self.answered.put(self._done)
+        self._done = []
