@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 
-from judgebench.report import apart, judged, overview, sway
+from judgebench.report import apart, judged, overview, protocols, sway
 from judgebench.report.cards import badge, items_section
 from judgebench.report.charts import Axis, Point, dot_plot, fitted, shares, spanning
 from judgebench.report.details import Details
@@ -217,6 +217,9 @@ def _group(summary: Summary, group: Group, ident: str, links: dict[str, str]) ->
     heats = [_heat(summary, group, dimension) for dimension in group.dimensions]
     if any(heats):
         parts += [element("h4", "Win rates: row over column"), _legend(), element("div.heats", heats)]
+    parts += [_table(table) for table in protocols.protocol_tables(summary, group)]
+    cells = protocols.cells_table(summary, group)
+    parts += [_fold(cells.title, _table(cells, caption=False))] if cells.rows else []
     tables = [judged.verdicts_table(summary, group), judged.bias_table(summary, group)]
     tables += [sway.sway_table(summary, group), sway.debiased_table(summary, group), apart.apart_table(summary, group)]
     parts += [_table(table) for table in tables if table.rows]

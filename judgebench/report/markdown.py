@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from judgebench.report import apart, judged, overview, sway
+from judgebench.report import apart, judged, overview, protocols, sway
 from judgebench.report.figures import count, share
 from judgebench.report.tables import Cell, Summary, Table, distinct, judge_label
 from judgebench.report.visible import one_line
@@ -102,9 +102,11 @@ def _judged(summary: Summary) -> list[str]:
             lines += titled(judged.leaderboard(summary, group, dimension), 4)
         for dimension in group.dimensions:
             lines += titled(judged.matrix_table(summary, group, dimension), 4)
+        for table in protocols.protocol_tables(summary, group):
+            lines += titled(table, 4)
         mine = (judged.pairs_table, judged.verdicts_table, judged.bias_table, sway.sway_table, sway.debiased_table)
-        for table in (*mine, apart.apart_table):
-            lines += titled(table(summary, group), 4)
+        for made in (*mine, apart.apart_table):
+            lines += titled(made(summary, group), 4)
     return lines
 
 

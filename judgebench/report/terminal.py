@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from judgebench.report import apart, judged, overview, sway
+from judgebench.report import apart, judged, overview, protocols, sway
 from judgebench.report.figures import count, share
 from judgebench.report.judge_card import JudgeCard, card_title, trial_table
 from judgebench.report.tables import Summary, Table
@@ -52,6 +52,8 @@ def print_summary(summary: Summary, console: Console) -> None:
         for made in tables:
             table = made(summary, group)
             _print(table, table.title, console, remarks=made is sway.sway_table)
+        for table in protocols.protocol_tables(summary, group):
+            _print(table, table.title, console)
     _print(overview.usage_table(summary), "Usage", console)
 
 

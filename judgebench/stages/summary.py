@@ -16,6 +16,7 @@ from judgebench.stages.reasons import NOT_APPLICABLE, Row
 from judgebench.stages.scoring import KEPT_BACK
 from judgebench.stages.summary_exact import accuracy_rows, answer_rows, extraction_rows, other_rule
 from judgebench.stages.summary_judged import bias_rows, differing, pair_rows, sum_rows
+from judgebench.stages.summary_protocols import protocol_rows
 from judgebench.stages.summary_sway import family_lines, sway_rows
 from judgebench.stages.unscored import judged_rows
 from judgebench.types import Answer, Game, Rating, Usage, Verdict
@@ -79,6 +80,7 @@ def summarise(
         "score_sums": sum_rows(verdicts),
         "bias": bias_rows(verdicts),
         "sway": sway_rows(run, verdicts),
+        "protocols": protocol_rows(run, verdicts, games[0], items),
         "cards": card_rows(run, judged),
         "ratings": [msgspec.to_builtins(rating) for rating in ratings],
         "usage": _usage(answers, verdicts),
