@@ -23,9 +23,12 @@ HELP = {
     "import": "other tools' answers, verdicts and people's labels → a run",
     "audit": "a judge on trial: worthless answers against real ones; models that fit nobody else's profile",
     "meta-eval": "a judge against people or gold labels: agreement, biases, ceiling, judge card",
+    "parity": "one model through hf, vllm and an endpoint: prompts token by token, replies, scores, ends",
     "pull": "fetch benchmark files once, checked by hash",
     "list": "suites, rubrics, backends, scorers, judges, ratings, stages, runs",
     "check": "check rubric, suite and run files",
+    "sft": "examples → a checkpoint that answers like them",
+    "dpo": "preference pairs → a checkpoint that prefers the better of each",
     "demo": "the main job on tiny models of this project's own, on the CPU",
 }
 """Stage → what it does, kept here so that help loads no stage."""

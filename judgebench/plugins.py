@@ -32,6 +32,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "scale-probability": "judgebench.judges.probability:ScaleJudge",
         "own-reference": "judgebench.judges.own_reference:OwnReferenceJudge",
         "facts": "judgebench.judges.facts:FactsJudge",
+        "log-likelihood": "judgebench.judges.gptscore:LogLikelihoodJudge",
         "baseline/longest": "judgebench.judges.baselines:Longest",
         "baseline/first": "judgebench.judges.baselines:First",
         "baseline/random": "judgebench.judges.baselines:Random",
@@ -72,7 +73,10 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "check": "judgebench.stages.check",
         "demo": "judgebench.stages.demo",
         "plan": "judgebench.stages.plan",
+        "parity": "judgebench.stages.parity",
         "escalate": "judgebench.stages.escalate",
+        "sft": "judgebench.train.sft",
+        "dpo": "judgebench.train.dpo",
     },
 }
 """Group → name → ``module:object`` (a stage is a module)."""

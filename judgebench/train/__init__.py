@@ -1,0 +1,1 @@
+"""Training: verdicts into data, data into checkpoints, by TRL and PEFT. One module a stage."""

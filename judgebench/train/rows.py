@@ -1,0 +1,192 @@
+"""Training rows: a JSON Lines file read, its columns checked, rows that teach nothing dropped and counted."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from judgebench.errors import FileError, UserError, did_you_mean
+from judgebench.types import Record
+
+Row = dict[str, Any]
+ROLES = ("system", "user", "assistant", "tool")
+
+SIDES = ("prompt", "completion", "chosen", "rejected")
+"""Columns that hold a text, or a list of messages."""
+
+
+class Rows(Record, frozen=True, kw_only=True):
+    """What is left of a data file."""
+
+    rows: list[dict[str, Any]]
+    """Rows with the stage's columns and no others, all of one form: texts or messages."""
+    dropped: dict[str, int]
+    """Reason → rows left out for it."""
+    read: int
+    """Rows of the file."""
+    sha256: str
+    """Of the file."""
+
+    @property
+    def messages(self) -> bool:
+        """Whether the rows are messages, and need a chat template."""
+        return any(isinstance(value, list) and value and isinstance(value[0], dict) for value in self.rows[0].values())
+
+
+def read_rows(file: str, forms: Sequence[Sequence[str]], optional: Sequence[str] = ()) -> Rows:
+    """The rows of a file that have the columns of one of the forms.
+
+    Dropped and counted are rows with an empty side, and pairs whose sides are equal. All rows have one form.
+
+    Args:
+        file: JSON Lines.
+        forms: lists of columns; the first that the first row has is taken.
+        optional: columns kept where a row has them.
+
+    Raises:
+        FileError: no JSON object, a column is missing or of a wrong type, texts and messages mixed.
+        UserError: the file is not there, or nothing is left of it.
+    """
+    path = Path(file)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"--data {file}: cannot be read: {error.strerror}") from error
+    rows: list[Row] = []
+    dropped: Counter[str] = Counter()
+    columns: tuple[str, ...] = ()
+    shapes: dict[str, type] = {}
+    read = 0
+    for number, line in enumerate(content.splitlines(), 1):
+        if not line.strip():
+            continue
+        read += 1
+        row = _parsed(path, number, line)
+        if not columns:
+            columns = _form(path, number, row, forms)
+        for column in columns:
+            if column not in row:
+                raise FileError(path, f"the column is missing; this row has {_names(row)}", line=number, key=column)
+            value = _checked(path, number, column, row[column])
+            if column in SIDES and shapes.setdefault("side", type(value)) is not type(value):
+                raise FileError(path, "texts and messages are mixed in one file", line=number, key=column)
+            row[column] = value
+        why = _useless(row, columns)
+        if why:
+            dropped[why] += 1
+            continue
+        rows.append({key: row[key] for key in (*columns, *optional) if key in row})
+    if not rows:
+        counted = ", ".join(f"{count} {why}" for why, count in dropped.items()) or "it is empty"
+        raise UserError(f"--data {file}: no row to train on ({counted})")
+    return Rows(rows=rows, dropped=dict(dropped), read=read, sha256=hashlib.sha256(content).hexdigest())
+
+
+def with_messages(rows: Iterable[Row]) -> list[Row]:
+    """Rows of ``messages`` whose last message is the assistant's, as ``prompt`` and ``completion`` messages."""
+    return [{"prompt": row["messages"][:-1], "completion": row["messages"][-1:]} for row in rows]
+
+
+def keep_fitting(
+    rows: Sequence[Row], length: Callable[[Row], int], limit: int | None, dropped: dict[str, int]
+) -> list[int]:
+    """Indices of the rows of at most ``limit`` tokens; the others are counted under ``dropped``."""
+    if limit is None:
+        return list(range(len(rows)))
+    kept = [index for index, row in enumerate(rows) if length(row) <= limit]
+    if len(kept) < len(rows):
+        dropped[f"longer than {limit} tokens"] = len(rows) - len(kept)
+    return kept
+
+
+def _parsed(path: Path, number: int, line: bytes) -> Row:
+    try:
+        row = msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise FileError(path, f"is no JSON object: {error}", line=number) from error
+    if not isinstance(row, dict):
+        raise FileError(path, f"is no JSON object but {json.dumps(row)[:40]}", line=number)
+    return row
+
+
+def _form(path: Path, number: int, row: Row, forms: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    for form in forms:
+        if all(column in row for column in form):
+            return tuple(form)
+    wanted = " or ".join("+".join(form) for form in forms)
+    known = {column for form in forms for column in form}
+    near = [did_you_mean(column, known).partition("?")[0] for column in row if column not in known]
+    hint = next((f"; {text}?" for text in near if text.startswith("did you mean")), "")
+    raise FileError(path, f"has the columns {_names(row)}, and {wanted} are needed{hint}", line=number)
+
+
+def _names(row: Mapping[str, Any]) -> str:
+    return ", ".join(sorted(row)) or "none"
+
+
+def _checked(path: Path, number: int, column: str, value: Any) -> Any:
+    if column in SIDES and isinstance(value, str):
+        return value
+    if column == "label":
+        if not isinstance(value, bool) and value not in (0, 1):
+            raise FileError(path, f"true or false is meant, found {json.dumps(value)[:40]}", line=number, key=column)
+        return bool(value)
+    if column == "scores":
+        if not isinstance(value, list) or not all(isinstance(each, (int, float)) for each in value):
+            raise FileError(path, "a list of numbers is meant", line=number, key=column)
+        return [float(each) for each in value]
+    if column == "responses":
+        if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+            raise FileError(path, "a list of texts is meant, the best first", line=number, key=column)
+        return value
+    if column in SIDES or column == "messages":
+        return _messages(path, number, column, value)
+    return value
+
+
+def _messages(path: Path, number: int, column: str, value: Any) -> list[dict[str, str]]:
+    wrong = "a list of messages with role and content is meant"
+    if not isinstance(value, list):
+        meant = wrong if column == "messages" else f"a text or {wrong.removesuffix(' is meant')} is meant"
+        raise FileError(path, f"{meant}, found {json.dumps(value)[:40]}", line=number, key=column)
+    for message in value:
+        if not isinstance(message, dict) or not isinstance(message.get("content"), str):
+            raise FileError(path, wrong, line=number, key=column)
+        if message.get("role") not in ROLES:
+            raise FileError(
+                path, f"role {message.get('role')!r}: {did_you_mean(str(message.get('role')), ROLES)}",
+                line=number, key=column,
+            )  # fmt: skip
+    return [{"role": message["role"], "content": message["content"]} for message in value]
+
+
+def _empty(value: Any) -> bool:
+    if isinstance(value, str):
+        return not value.strip()
+    return not value or not value[-1]["content"].strip()
+
+
+def _useless(row: Row, columns: Sequence[str]) -> str:
+    """Why a row teaches nothing; empty where it does."""
+    for column in columns:
+        if column in (*SIDES, "messages") and _empty(row[column]):
+            return f"with an empty {column}"
+    if "messages" in columns:
+        if row["messages"][-1]["role"] != "assistant":
+            return "whose last message is not the assistant's"
+        if len(row["messages"]) < 2:
+            return "of one message only"
+    if "chosen" in columns and "rejected" in columns and row["chosen"] == row["rejected"]:
+        return "with chosen equal to rejected"
+    if "responses" in columns:
+        if any(not text.strip() for text in row["responses"]):
+            return "with an empty response"
+        if len(set(row["responses"])) < max(2, len(row["responses"])):
+            return "with fewer than two responses, or equal ones"
+    return ""
