@@ -87,10 +87,23 @@ def vllm(folder: Path) -> Iterator[Backend]:
     yield VLLMBackend(Model(name="m", backend="vllm", id=str(tiny_checkpoint()), options=options))
 
 
+@contextmanager
+def vllm_server(folder: Path) -> Iterator[Backend]:
+    """The endpoint client before vLLM's own server, which is started once for all tests."""
+    from tiny_models import CHATML, tiny_checkpoint
+    from vllm_server import vllm_server as started
+
+    from judgebench.backends.openai import OpenAIBackend
+
+    options = {"base_url": started(tiny_checkpoint(CHATML)), "max_concurrency": 8}
+    yield OpenAIBackend(Model(name="m", backend="openai", id="tiny", options=options))
+
+
 BACKENDS: list[UnderTest] = [
     UnderTest("openai", openai, most_ahead=16),
     UnderTest("scripted", scripted, most_ahead=1),
     UnderTest("replay", replay, most_ahead=1),
     UnderTest("hf", hf, most_ahead=32, packages=("torch", "transformers"), requests=40),
     UnderTest("vllm", vllm, most_ahead=32, packages=("vllm",), requests=40),
+    UnderTest("vllm-server", vllm_server, most_ahead=32, packages=("vllm",), requests=40),
 ]

@@ -412,7 +412,7 @@ def test_in_one_run_the_first_engine_is_freed_before_the_judges_starts(
     )
     assert events == [f"{what} {name}" for name in ("one", "two", "three") for what in ("start", "end")]
     assert len(made.answers) == 4
-    assert len(made.verdicts) == 4
+    assert set(made.verdicts["judge"]) == {"three"}
 
 
 @needs_engine

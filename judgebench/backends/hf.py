@@ -18,8 +18,9 @@ from judgebench.backends.continuations import Continuations, Continued
 from judgebench.backends.continuations import unfit as unfit_choices
 from judgebench.backends.local_sampling import Drawing, settle, token_logprobs, unfit
 from judgebench.backends.options import read_options
+from judgebench.backends.prompt_tokens import PromptTokens, of_chat
 from judgebench.errors import BackendError, UserError
-from judgebench.types import ChoiceReply, ChoiceRequest, Model, Reply, Request, Usage
+from judgebench.types import ChoiceReply, ChoiceRequest, Message, Model, Reply, Request, Usage
 
 if TYPE_CHECKING:
     from judgebench.backends.decoding import Written
@@ -146,6 +147,10 @@ class HFBackend:
         if self._comparer is None:
             self._comparer = Comparer(self._loaded, self.options.batch_positions, self._notes)
         return self._continuations, self._comparer
+
+    def prompt_tokens(self, messages: tuple[Message, ...]) -> PromptTokens:
+        """The tokens that the model reads for a chat; loads the tokenizer but not the model."""
+        return of_chat(self._load_chat(), messages)
 
     def describe(self) -> dict[str, Any]:
         """What changes an answer or explains it: versions, device, number format, template, weights.

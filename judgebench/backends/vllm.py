@@ -14,12 +14,13 @@ from judgebench.backends.checkpoint import Checkpoint, load_tokenizer, require
 from judgebench.backends.continuations import Continuations
 from judgebench.backends.continuations import unfit as unfit_choices
 from judgebench.backends.local_sampling import settle, token_logprobs, unfit
+from judgebench.backends.prompt_tokens import PromptTokens, of_chat
 from judgebench.backends.vllm_choices import Pending, Question, questions
 from judgebench.backends.vllm_engine import Engine, EngineDied, Refused, batch_invariant, version
 from judgebench.backends.vllm_options import VLLMOptions, engine_arguments, read_vllm_options
 from judgebench.backends.vllm_sampling import Asked, held, noted, sampling_arguments, together
 from judgebench.errors import BackendError
-from judgebench.types import ChoiceReply, ChoiceRequest, Model, Reply, Request, Usage
+from judgebench.types import ChoiceReply, ChoiceRequest, Message, Model, Reply, Request, Usage
 
 Taken = TypeVar("Taken")
 Sent = TypeVar("Sent")
@@ -204,6 +205,10 @@ class VLLMBackend:
         if not pending.waiting:
             self._answered += 1
             yield _compared(pending)
+
+    def prompt_tokens(self, messages: tuple[Message, ...]) -> PromptTokens:
+        """The tokens that the model reads for a chat; loads the tokenizer but not the model."""
+        return of_chat(self._load_chat(), messages)
 
     def describe(self) -> dict[str, Any]:
         """What changes an answer or explains it: the engine's version and settings, adapter, template, weights.
