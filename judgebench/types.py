@@ -409,7 +409,8 @@ class Judge(Protocol):
     """Deliberates over one matchup without calling any model itself.
 
     ``deliberate`` yields lists of requests, is sent the list of their replies in the same order, and returns
-    dimension → reading. The stage that drives it owns the backend, the budget, the resume and the faults.
+    dimension → reading. A `Request` is answered by a `Reply`, a `ChoiceRequest` by a `ChoiceReply`.
+    The stage that drives it owns the backend, the budget, the resume and the faults.
     """
 
     name: str

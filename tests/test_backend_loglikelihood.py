@@ -281,7 +281,8 @@ def test_what_does_not_fit_is_said_and_the_others_are_answered() -> None:
         id="one", messages=user("q"), choices=("A",))])  # fmt: skip
     assert found["0"].error == "context: 229 tokens of prompt and longest choice exceed the model's 128"
     assert found["2"].error.startswith("context: ")
-    assert found["one"].error == "model: 1 choices; at least two can be compared"
+    (alone,), (prompt,) = found["one"].choices, found["1"].choices[:1]
+    assert (alone.tokens, alone.bytes, bool(prompt.tokens)) == (2, 1, True)
     assert len(found["1"].choices) == 4
     short = backend(tiny_checkpoint(), max_input_tokens=10)
     assert replies(short, asking(["x" * 10], LETTERS))["0"].error.startswith("context: the prompt has 11 tokens")

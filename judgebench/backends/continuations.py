@@ -69,8 +69,8 @@ class Continuations:
 
     def prepare(self, request: ChoiceRequest) -> Continued | str:
         """The request in tokens, or why it cannot be asked, as a reply's error."""
-        if len(request.choices) < 2:
-            return f"model: {len(request.choices)} choices; at least two can be compared"
+        if not request.choices:
+            return "model: no text whose log-probability is wanted"
         try:
             ids, rendered = self._chat.prompt(request.messages)
         except TemplateRefused as error:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
@@ -12,9 +13,21 @@ from judgebench.runs import Journal, Run
 from judgebench.stages.generate import draw_seed
 from judgebench.stages.progress import Progress
 from judgebench.stages.settings import Settings
-from judgebench.types import Backend, Judge, Matchup, Reading, Reply, Request, Usage, Verdict
+from judgebench.types import (
+    Backend,
+    ChoiceReply,
+    ChoiceRequest,
+    ComparesChoices,
+    Judge,
+    Matchup,
+    Reading,
+    Reply,
+    Request,
+    Usage,
+    Verdict,
+)
 
-Deliberation = Generator[list[Request], list[Reply], Mapping[str, Reading]]
+Deliberation = Generator[Sequence[Request | ChoiceRequest], list[Any], Mapping[str, Reading]]
 
 Done = Callable[["Hearing", Mapping[str, Reading]], None]
 """Takes a hearing that ended, with what was read."""
@@ -52,8 +65,8 @@ class Hearing:
 
     def __init__(self, matchup: Matchup, deliberation: Deliberation) -> None:
         self.matchup, self.deliberation = matchup, deliberation
-        self.requests: list[Request] = []
-        self.replies: dict[int, Reply] = {}
+        self.requests: Sequence[Request | ChoiceRequest] = ()
+        self.replies: dict[int, Reply | ChoiceReply] = {}
         self.usage = Usage()
         self.words = ""
 
@@ -103,6 +116,7 @@ def _wave(
 ) -> list[Hearing]:
     """Puts the open requests of all hearings to the backend; gives back those that ask for more."""
     out: dict[str, tuple[Hearing, int]] = {}
+    compared: list[ChoiceRequest] = []
     further: list[Hearing] = []
 
     def requests() -> Iterator[Request]:
@@ -110,18 +124,23 @@ def _wave(
             for index, request in enumerate(hearing.requests):
                 identifier = f"{number}.{index}"
                 out[identifier] = (hearing, index)
-                yield _addressed(request, identifier, hearing.matchup, settings)
+                if isinstance(request, Request):
+                    yield _addressed(request, identifier, hearing.matchup, settings)
+                else:
+                    suite, item = hearing.matchup.suite, hearing.matchup.item.id
+                    compared.append(msgspec.structs.replace(request, id=identifier, suite=suite, item=item))
 
     if backend is None:
-        for request in requests():
-            suite = out[request.id][0].matchup.suite
-            raise UserError(f"a judge of {suite} asks a model, and it was named without one")
+        for _ in requests():
+            break
+        for hearing, _ in out.values():
+            raise UserError(f"a judge of {hearing.matchup.suite} asks a model, and it was named without one")
         return []
-    for request, reply in backend.generate(requests()):
-        hearing, index = out.pop(request.id)
+    for identifier, reply in _replies(backend, requests(), compared):
+        hearing, index = out.pop(identifier)
         hearing.replies[index] = reply
         hearing.usage += reply.usage
-        hearing.words = reply.text or hearing.words
+        hearing.words = (reply.text if isinstance(reply, Reply) else "") or hearing.words
         if len(hearing.replies) == len(hearing.requests):
             replies = [hearing.replies[i] for i in range(len(hearing.requests))]
             if _step(hearing, replies, done):
@@ -131,7 +150,19 @@ def _wave(
     return further
 
 
-def _step(hearing: Hearing, replies: list[Reply] | None, done: Done) -> bool:
+def _replies(
+    backend: Backend, requests: Iterator[Request], compared: list[ChoiceRequest]
+) -> Iterator[tuple[str, Reply | ChoiceReply]]:
+    """(id, reply) of all requests; those to be compared come to light while the others are taken."""
+    for request, reply in backend.generate(requests):
+        yield request.id, reply
+    if compared:
+        assert isinstance(backend, ComparesChoices)
+        for asked, found in backend.loglikelihood(compared):
+            yield asked.id, found
+
+
+def _step(hearing: Hearing, replies: list[Reply | ChoiceReply] | None, done: Done) -> bool:
     """True where the judge asks for more; else its verdict is handed to ``done``."""
     try:
         hearing.requests = next(hearing.deliberation) if replies is None else hearing.deliberation.send(replies)

@@ -10,7 +10,7 @@ from judgebench.stages.settings import Settings
 from judgebench.types import Judge, Model, Sampling
 
 ABLE = {"logprobs": ("openai", "hf", "vllm", "scripted"), "json_schema": ("openai", "vllm", "scripted"),
-        "one_of": ("vllm", "scripted")}  # fmt: skip
+        "one_of": ("vllm", "scripted"), "loglikelihood": ("hf", "vllm")}  # fmt: skip
 """What a judge's requests may need → the built-in backends that give it."""
 
 
@@ -31,9 +31,12 @@ def refuse_unable(maker: Judge, model: Model, backend: object) -> None:
         UserError: it cannot: log-probabilities, or replies held to a form.
     """
     needs: frozenset[str] = getattr(maker, "needs", frozenset())
-    for need in sorted(needs - getattr(backend, "provides", frozenset())):
+    compares = {"loglikelihood"} if hasattr(backend, "loglikelihood") else set()
+    given = getattr(backend, "provides", frozenset()) | compares
+    for need in sorted(needs - given):
         able = ABLE[need]
-        what = {"logprobs": "log-probabilities of replies", "json_schema": "replies held to a JSON schema"}
+        what = {"logprobs": "log-probabilities of replies", "json_schema": "replies held to a JSON schema",
+                "loglikelihood": "log-probabilities of a given text"}  # fmt: skip
         rubric = maker.rubric.partition("@")[0]
         raise UserError(
             f"rubric {rubric} needs {what.get(need, 'replies held to a choice of texts')}, which the backend "
