@@ -57,6 +57,8 @@ class Usage(Record, frozen=True, kw_only=True):
     """Tokens written, reasoning included."""
     requests: int = 0
     """Calls made, retries included."""
+    cached: int = 0
+    """Replies that came out of the response cache: nothing was spent on them."""
 
     def __add__(self, other: Usage) -> Usage:
         """The two added field by field."""
@@ -64,6 +66,7 @@ class Usage(Record, frozen=True, kw_only=True):
             prompt_tokens=self.prompt_tokens + other.prompt_tokens,
             completion_tokens=self.completion_tokens + other.completion_tokens,
             requests=self.requests + other.requests,
+            cached=self.cached + other.cached,
         )
 
 
@@ -417,7 +420,9 @@ class Judge(Protocol):
     rubric: str
     mode: str
 
-    def deliberate(self, matchup: Matchup) -> Generator[list[Request], list[Reply], Mapping[str, Reading]]:
+    def deliberate(
+        self, matchup: Matchup
+    ) -> Generator[Sequence[Request | ChoiceRequest], list[Any], Mapping[str, Reading]]:
         """The conversation with the judge model, as a generator."""
         ...
 

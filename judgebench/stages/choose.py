@@ -136,10 +136,10 @@ def compare(
     """Puts the requests to the backend and writes each answer as soon as it is known."""
     assert isinstance(backend, ComparesChoices)
     done = 0
-    with Progress(f"{name}: choices", count, quiet=quiet) as progress:
+    with Progress(f"{name}: choices", count, backend=backend, quiet=quiet) as progress:
         for asked, reply in backend.loglikelihood(requests()):
             journal.append(take(asked, reply))
-            progress.advance(failed=bool(reply.error))
+            progress.advance(failed=bool(reply.error), usage=reply.usage)
             done += 1
     if done != count:
         raise RuntimeError(f"the backend lost {count - done} of its requests")

@@ -16,6 +16,7 @@ from judgebench.prompts import fill
 from judgebench.runs import Journal, Run
 from judgebench.stages import scoring
 from judgebench.stages import settings as flags
+from judgebench.stages.budget import budget_of
 from judgebench.stages.opening import Ready, opened
 from judgebench.stages.progress import Progress, say
 from judgebench.stages.settings import Settings
@@ -74,7 +75,8 @@ def fall_back(run: Run, text: str, settings: Settings, ready: Ready | None = Non
         UserError: there is no such model or it refuses an option.
     """
     model = reader(text, settings)
-    with opened("judge", model, settings, ready or {}, quiet=quiet) as (backend, described):
+    budget = budget_of(run, settings)
+    with opened("judge", model, settings, ready or {}, budget=budget, quiet=quiet) as (backend, described):
         for suite, (name, options) in scoring.scorers_of(run).items():
             if name == "code":
                 continue
@@ -133,14 +135,17 @@ def _ask(
     """Asks about each answer and writes what was read of it."""
     requests = [_request(key, item, answer, most) for key, (item, answer) in missed.items()]
     try:
-        with Journal(run.verdicts_file(judge, "")) as journal, Progress(judge, len(requests), quiet=quiet) as progress:
+        with (
+            Journal(run.verdicts_file(judge, "")) as journal,
+            Progress(judge, len(requests), backend=backend, quiet=quiet) as progress,
+        ):
             for request, reply in backend.generate(requests):
                 item, answer = missed[request.id]
                 if not reply.error:
                     reading = _read(scorer, item, answer, reply.text)
                     verdict = scoring.verdict_of(answer.suite, item, answer, judge, DIMENSION, reading)
                     journal.append(msgspec.structs.replace(verdict, usage=reply.usage))
-                progress.advance(failed=bool(reply.error))
+                progress.advance(failed=bool(reply.error), usage=reply.usage)
     finally:
         scoring.close(scorer)
 

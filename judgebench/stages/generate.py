@@ -14,6 +14,7 @@ from judgebench.runs import Journal, Run, read_records
 from judgebench.scorers.choose import ChooseForm
 from judgebench.stages import choose
 from judgebench.stages import settings as flags
+from judgebench.stages.budget import budget_of, refuse_unpriced
 from judgebench.stages.opening import Ready, closing_words, identity, loaded_identity, opened, try_out
 from judgebench.stages.progress import Progress, say
 from judgebench.stages.settings import Settings
@@ -54,6 +55,7 @@ def main(args: argparse.Namespace) -> int:
     readers = (settings.extract_with,) if settings.extract_with else ()
     others = [*flags.parse_models(settings.judge, settings.option), *flags.parse_models(readers, settings.option)]
     flags.check_owners(settings.option, [*models, *others], [Path(name).stem for name in settings.rubric])
+    refuse_unpriced(models, settings)
     try_out("model", models, settings, {})
     suites = load_suites(settings, quiet=args.quiet)
     run = Run(path, create=True)
@@ -97,6 +99,7 @@ def generate(
     Raises:
         RunConflict: answers of a model to a suite were made under other settings.
         BackendError: a backend cannot answer at all; what was answered before is kept.
+        BudgetReached: a limit of the settings is reached; what was answered before is kept.
     """
     check(run, suites, models, settings, ready, quiet=quiet)
     for suite in suites:
@@ -109,13 +112,14 @@ def generate(
         entry = run.manifest["models"].setdefault(model.name, {})
         entry.update(backend=model.backend, id=model.id, options=model.options)
     run.save_manifest()
+    budget = budget_of(run, settings)
     for model in models:
         planned = _planned(run, suites, model, settings, ready)
         todo = [task for task in planned if not task.finished]
         if not todo:
             say(f"{model.name}: all {len(planned)} answers are there", quiet=quiet)
             continue
-        with opened("model", model, settings, ready, quiet=quiet) as (backend, description):
+        with opened("model", model, settings, ready, budget=budget, quiet=quiet) as (backend, description):
             run.manifest["models"][model.name]["loaded"] = description
             held = _held(run, model)
             for suite in suites:
@@ -163,7 +167,8 @@ def _planned(run: Run, suites: Sequence[Suite], model: Model, settings: Settings
     recorded: Callable[[str, str], int] | None = None
     by_text = False
     if settings.samples is None and model.backend == "replay":
-        with opened("model", model, settings, ready, quiet=True) as (backend, description):
+        here = msgspec.structs.replace(settings, executor="local")
+        with opened("model", model, here, ready, quiet=True) as (backend, description):
             recorded, by_text = getattr(backend, "samples_of", None), description.get("key") == "text"
     known = run.answers(model.name)
     tasks: list[_Task] = []
@@ -284,7 +289,7 @@ def _answer(todo: list[_Task], backend: Backend, journal: Journal, settings: Set
     if not todo:
         return
     turns = sum(len(task.item.turns) - len(task.answer.turns) for task in todo)
-    with Progress(f"{todo[0].answer.model}: answers", turns, quiet=quiet) as progress:
+    with Progress(f"{todo[0].answer.model}: answers", turns, backend=backend, quiet=quiet) as progress:
         while todo:
             asked: dict[str, _Task] = {}
 
@@ -296,7 +301,7 @@ def _answer(todo: list[_Task], backend: Backend, journal: Journal, settings: Set
 
             for request, reply in backend.generate(requests()):
                 journal.append(asked.pop(request.id).take(reply))
-                progress.advance(failed=bool(reply.error))
+                progress.advance(failed=bool(reply.error), usage=reply.usage)
             if asked:
                 raise RuntimeError(f"the backend lost {len(asked)} of its requests")
             todo = [task for task in todo if not task.failed and not task.written]

@@ -88,13 +88,13 @@ def hear(
     title = f"{maker.name} by {rubric}"
     with (
         Journal(run.verdicts_file(maker.name, rubric)) as journal,
-        Progress(title, len(todo), quiet=quiet) as progress,
+        Progress(title, len(todo), backend=backend, quiet=quiet) as progress,
     ):
 
         def done(hearing: Hearing, readings: Mapping[str, Reading]) -> None:
             for verdict in verdicts_of(maker, hearing.matchup, readings, hearing.usage, hearing.words):
                 journal.append(verdict)
-            progress.advance(failed=any(not reading.scores for reading in readings.values()))
+            progress.advance(failed=any(not reading.scores for reading in readings.values()), usage=hearing.usage)
 
         def opening() -> Iterator[Hearing]:
             for matchup in todo:

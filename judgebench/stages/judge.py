@@ -15,6 +15,7 @@ from judgebench.judges import matchups
 from judgebench.rubrics import Rubric, load_rubric, with_options
 from judgebench.runs import Run, read_records
 from judgebench.stages import settings as flags
+from judgebench.stages.budget import budget_of, refuse_unpriced
 from judgebench.stages.hearings import hear, missing, verdicts_of
 from judgebench.stages.judge_sampling import drawn, refuse_unable
 from judgebench.stages.opening import (
@@ -73,6 +74,7 @@ def main(args: argparse.Namespace) -> int:
         raise UserError("judge needs at least one --judge and one --rubric")
     others = [Model(name=name, backend=record["backend"], id="") for name, record in run.manifest["models"].items()]
     flags.check_owners(settings.option, [*others, *judges], [rubric.name for rubric in rubrics])
+    refuse_unpriced(judges, settings)
     try_out("judge", judges, settings, {})
     judge(run, judges, rubrics, settings, {}, quiet=args.quiet)
     refuse_unscored({"accuracy": [], "verdicts": judged_rows(run)}, settings.max_unscored)
@@ -166,6 +168,7 @@ def judge(
     Raises:
         RunConflict: verdicts of a judge by a rubric were made under other settings.
         UserError: there is nothing to judge.
+        BudgetReached: a limit of the settings is reached; what was judged before is kept.
     """
     suites = [name for name, record in run.manifest["suites"].items() if not record["scorer"]]
     if scope is not None:
@@ -174,6 +177,7 @@ def judge(
         raise UserError("nothing to judge: every suite of this run is scored exactly")
     check(run, judges, rubrics, settings)
     recorded = _recorded(run)
+    budget = budget_of(run, settings)
     for model in judges:
         todo: list[tuple[Rubric, Judge, list[Matchup]]] = []
         everything: dict[str, list[Matchup]] = {}
@@ -202,7 +206,7 @@ def judge(
             for rubric, maker, open_ in todo:
                 _heard(run, maker, rubric, (everything[rubric.id], open_), None, settings, quiet=quiet)
             continue
-        with opened("judge", model, settings, ready, quiet=quiet) as (backend, description):
+        with opened("judge", model, settings, ready, budget=budget, quiet=quiet) as (backend, description):
             run.manifest["judges"][model.name]["loaded"] = description
             for rubric, _, _ in todo:
                 held = _held(run, model, rubric)

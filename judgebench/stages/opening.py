@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
 from judgebench import plugins
+from judgebench.backends.cache import CachedBackend, ResponseCache, cached, deciding
+from judgebench.backends.replicas import Fleet, replicated
+from judgebench.sources import cache_folder
+from judgebench.stages.budget import Budget, limits, metered
+from judgebench.stages.prices import FREE
 from judgebench.stages.progress import say
 from judgebench.stages.settings import Settings
 from judgebench.types import Backend, Model
@@ -22,6 +28,8 @@ THROUGHPUT = frozenset(
 )
 """Options that change how fast or from where an answer comes, not which answer."""
 
+DECIDES = ("weights", "commit", "generation_config", "templated", "template_sha256", "dtype", "sha256", "adapter")
+"""Keys of a backend's description that decide its answers and are known only once it is loaded."""
 
 Role = Literal["model", "judge"]
 
@@ -31,29 +39,65 @@ Ready = Mapping[tuple[Role, str], Backend]
 
 @contextmanager
 def opened(
-    role: Role, model: Model, settings: Settings, ready: Ready, *, quiet: bool = False
+    role: Role, model: Model, settings: Settings, ready: Ready, *, budget: Budget | None = None, quiet: bool = False
 ) -> Iterator[tuple[Backend, dict[str, Any]]]:
     """A backend and its description; its notes are said aloud, and it is closed at the end.
+
+    What it is asked counts against the budget, and its replies are kept in the response cache and found there, where
+    all that decides them is known (`judgebench.backends.cache.deciding`); backends of the caller's are never kept.
 
     Args:
         role: whether it answers or judges.
         model: whose backend it is.
         settings: shared flags are passed on where the backend has an option of that name that the model does not set.
         ready: backends already open.
+        budget: what may be spent; the settings' limits alone, where none is given.
         quiet: say nothing.
 
     Raises:
-        UserError: the backend is unknown, not installed, or refuses an option.
+        UserError: the backend is unknown, not installed, or refuses an option; the response cache is damaged.
     """
+    budget = budget or limits(settings)
     if (role, model.name) in ready:
         backend = ready[role, model.name]
-        yield backend, _described(backend, model, quiet)
+        yield metered(backend, model, budget) if budget.limited else backend, _described(backend, model, quiet)
         return
-    backend = _made(model, settings)
+    made = _made(model, settings)
     try:
-        yield backend, _described(backend, model, quiet)
+        description = _described(made, model, quiet)
+        counted = metered(made, model, budget)
+        cache, parts = _cache(model, description, settings)
+        if cache is None:
+            yield counted, description
+            return
+        try:
+            yield counted if isinstance(parts, str) else cached(counted, cache, model, parts), description
+            if model.backend not in FREE and (speed := counted.speed()):
+                cache.keep_speed(speed_key(model, description), speed)
+        finally:
+            cache.close()
     finally:
-        backend.close()
+        made.close()
+
+
+def _cache(
+    model: Model, description: Mapping[str, Any], settings: Settings
+) -> tuple[ResponseCache | None, dict[str, Any] | str]:
+    """The response cache, and what of the model decides a reply, or why it is not known."""
+    if settings.no_cache or model.backend in FREE:
+        return None, ""
+    return ResponseCache(responses_file()), deciding(model, description)
+
+
+def responses_file() -> Path:
+    """Where replies are kept across runs."""
+    return cache_folder() / "responses.sqlite"
+
+
+def speed_key(model: Model, description: Mapping[str, Any]) -> str:
+    """What a measured speed is kept under: backend, model and where it stands or what it runs on."""
+    place = description.get("base_url") or description.get("device") or ""
+    return " ".join(map(str, (model.backend, model.id, place)))
 
 
 def try_out(role: Role, models: Iterable[Model], settings: Settings, ready: Ready) -> None:
@@ -75,7 +119,11 @@ def _made(model: Model, settings: Settings) -> Backend:
         for name in ("max_concurrency", "batch_size", "chat_template")
         if name in known and name not in model.options
     }
-    made: Backend = kind(msgspec.structs.replace(model, options={**shared, **model.options}))
+    model = msgspec.structs.replace(model, options={**shared, **model.options})
+    if settings.executor == "ray":
+        return replicated(model, Fleet(replicas=settings.replicas, cpus=settings.replica_cpus,
+                                       gpus=settings.replica_gpus, decides=DECIDES))  # fmt: skip
+    made: Backend = kind(model)
     return made
 
 
@@ -85,6 +133,11 @@ def closing_words(backend: Backend, model: Model, before: Mapping[str, Any], *, 
     for note in description.get("notes", ()):
         if note not in before.get("notes", ()):
             say(f"note: {model.name}: {note}", quiet=quiet)
+    if isinstance(backend, CachedBackend):
+        description["cache"] = backend.counts()
+        if backend.hits:
+            calls = f"{backend.asked} calls were made"
+            say(f"note: {model.name}: {backend.hits} replies came from the response cache, {calls}", quiet=quiet)
     return description
 
 
@@ -104,5 +157,4 @@ def identity(model: Model, settings: Settings) -> dict[str, Any]:
 
 def loaded_identity(description: Mapping[str, Any]) -> dict[str, Any]:
     """The parts that decide its answers and are known only once it is loaded."""
-    keys = ("weights", "commit", "generation_config", "templated", "template_sha256", "dtype", "sha256", "adapter")
-    return {key: description[key] for key in keys if description.get(key) is not None}
+    return {key: description[key] for key in DECIDES if description.get(key) is not None}

@@ -18,6 +18,7 @@ from judgebench.errors import UserError
 from judgebench.runs import Run
 from judgebench.stages import fallback, generate, judge, rate, report, score
 from judgebench.stages import settings as flags
+from judgebench.stages.budget import refuse_unpriced
 from judgebench.stages.opening import Ready, try_out
 from judgebench.stages.scoring import check_scorers
 from judgebench.stages.settings import Settings
@@ -79,6 +80,7 @@ def whole(path: Path, settings: Settings, contestants: Sequence[Model], ready: R
 
     Raises:
         TooManyUnscored: at the end, when a judge or scorer is past ``max_unscored``.
+        BudgetReached: a limit of the settings is reached; what was done is kept.
     """
     judges, rubrics = judge.plan(settings, ready)
     readers = [fallback.reader(settings.extract_with, settings)] if settings.extract_with else []
@@ -90,6 +92,7 @@ def whole(path: Path, settings: Settings, contestants: Sequence[Model], ready: R
         raise UserError("--judge has nothing to judge: every suite named is scored exactly")
     if readers and not closed:
         raise UserError("--extract-with has nothing to read: no suite named is scored exactly")
+    refuse_unpriced([*contestants, *judges, *readers], settings)
     try_out("model", contestants, settings, ready)
     try_out("judge", [*judges, *readers], settings, ready)
     run = Run(path, create=True)

@@ -73,6 +73,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Most calls in flight at an endpoint."""
     batch_size: int = 8
     """Requests of one batch of a local backend."""
+    executor: Literal["local", "ray"] = "local"
+    """Where models answer: in this process, or in replicas on a Ray cluster."""
+    replicas: int = 1
+    """Replicas of each model on the Ray cluster."""
+    replica_cpus: float = 1.0
+    """CPUs of each replica."""
+    replica_gpus: float | None = None
+    """GPUs of each replica; None is as many as its backend needs where the cluster has GPUs, else none."""
     max_unscored: float = 0.1
     """Share of unscored verdicts of one judge or scorer past which the run ends with exit code 3."""
     allow_code_execution: bool = False
@@ -81,6 +89,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Whether they may be run where this machine cannot contain them."""
     extract_with: str = ""
     """Model ``[name=]backend/id`` that reads what a scorer's rules could not; empty asks none."""
+    no_cache: bool = False
+    """Whether replies are neither looked for in the response cache nor kept there."""
+    prices: str = ""
+    """YAML file with the prices of tokens; empty is none."""
+    max_cost: float | None = None
+    """Most money that the run may spend in all, in the currency of the prices; past it, exit code 4."""
+    max_tokens_total: int | None = None
+    """Most tokens, read and written, that the run may use in all; past it, exit code 4."""
 
 
 def add_run(parser: argparse.ArgumentParser) -> None:
@@ -172,8 +188,26 @@ def add_shared(parser: argparse.ArgumentParser) -> None:
                        help="option of one model or judge, or of all models of a backend; repeat for more")  # fmt: skip
     group.add_argument("--max-concurrency", type=int, metavar="N", help="calls in flight at an endpoint (default 16)")
     group.add_argument("--batch-size", type=int, metavar="N", help="requests of a local batch (default 8)")
+    group.add_argument("--executor", choices=("local", "ray"), help="where models answer (docs/scaling.md)")
+    group.add_argument("--replicas", type=int, metavar="N", help="replicas of each model on Ray (default 1)")
+    group.add_argument("--replica-cpus", type=float, metavar="N", help="CPUs of each replica (default 1)")
+    group.add_argument("--replica-gpus", type=float, metavar="N", help="GPUs of each replica (default: what it needs)")
     group.add_argument("--seed", type=int, metavar="N", help="seed of sampling, shuffles and bootstraps (default 0)")
+    group.add_argument("--no-cache", action="store_const", const=True, help="ask again what other runs were answered")
+    group = parser.add_argument_group("money")
+    group.add_argument("--prices", metavar="FILE", help="prices of tokens, as in examples/prices.yaml")
+    group.add_argument(
+        "--max-cost", type=float, metavar="MONEY", help="most that the run may cost; exit code 4 past it"
+    )
+    group.add_argument(
+        "--max-tokens-total", type=int, metavar="N", help="most tokens that the run may use; exit code 4 past it"
+    )
     add_config(parser)
+
+
+def add_dry_run(parser: argparse.ArgumentParser) -> None:
+    """Adds the flag that only plans."""
+    parser.add_argument("--dry-run", action="store_true", help="print requests, tokens, price and time; ask nobody")
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:
@@ -234,6 +268,7 @@ def checked(settings: Settings) -> Settings:
         "judge_max_tokens",
         "max_concurrency",
         "batch_size",
+        "max_tokens_total",
     ):
         value = getattr(settings, name)
         if value is not None and value < 1:
@@ -242,6 +277,18 @@ def checked(settings: Settings) -> Settings:
         value = getattr(settings, name)
         if isinstance(value, (int, float)) and value < 0:
             raise UserError(f"--{name.replace('_', '-')} {value}: must not be negative")
+    if settings.max_cost is not None and not settings.max_cost > 0:
+        raise UserError(f"--max-cost {settings.max_cost:g}: must be above 0")
+    if settings.max_cost is not None and not settings.prices:
+        raise UserError("--max-cost needs --prices FILE: what a token costs is not known here")
+    for name in ("replicas", "replica_cpus", "replica_gpus"):
+        value, usual = getattr(settings, name), getattr(Settings(), name)
+        if value != usual and settings.executor != "ray":
+            raise UserError(f"--{name.replace('_', '-')} {value:g}: there are replicas only with --executor ray")
+    if settings.replicas < 1:
+        raise UserError(f"--replicas {settings.replicas}: must be at least 1")
+    if settings.replica_cpus < 0 or (settings.replica_gpus or 0) < 0:
+        raise UserError("--replica-cpus and --replica-gpus must not be negative")
     if not 0 <= settings.max_unscored <= 1:
         raise UserError(f"--max-unscored {settings.max_unscored}: must be a share between 0 and 1")
     if settings.choose and settings.answer == "generate":
