@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -209,6 +210,27 @@ def test_repeats_length_and_self_preference_stand_beside_the_people(tmp_path: Pa
     assert found["self_preference"] == pytest.approx((4 * 1 + 4 * 0.5) / 8 - 0.5)
     longest = numbers(only(meta_evaluate(run, resample=FEW)).baselines["baseline/longest"])
     assert longest["accuracy"] == pytest.approx(0.5)
+
+
+def test_self_preference_is_less_what_the_judge_gives_everyone_who_meets_the_same_opponent(tmp_path: Path) -> None:
+    def said(model: str, wins: int, judge: str) -> list[Verdict]:
+        who = RUBRIC if judge == "j" else ""
+        return [pair(i, "A" if i < wins else "B", judge, models=(model, "base"), rubric=who) for i in range(8)]
+
+    # The judge is hard on the baseline: it gives everyone 6 of 8 where people give 4, and itself no more than that.
+    hard = [*said("j", 6, "j"), *said("other", 6, "j"), *said("j", 4, "human@x"), *said("other", 4, "human@x")]
+    found = numbers(only(meta_evaluate(run_of(tmp_path / "r", hard, dict.fromkeys(("j", "other", "base"), "x")),
+                                       ["j"], resample=FEW)).measures)  # fmt: skip
+    assert found["self_preference_log_odds"] == pytest.approx(math.log(3))
+    assert found["self_preference_did"] == pytest.approx(0)
+    fond = [*said("j", 6, "j"), *said("other", 4, "j"), *said("j", 4, "human@x"), *said("other", 4, "human@x")]
+    found = numbers(only(meta_evaluate(run_of(tmp_path / "s", fond, dict.fromkeys(("j", "other", "base"), "x")),
+                                       ["j"], resample=FEW)).measures)  # fmt: skip
+    assert found["self_preference_did"] == pytest.approx(math.log(3))
+    alone = [*said("j", 6, "j"), *said("j", 4, "human@x")]
+    found = numbers(only(meta_evaluate(run_of(tmp_path / "t", alone, dict.fromkeys(("j", "base"), "x")),
+                                       ["j"], resample=FEW)).measures)  # fmt: skip
+    assert "self_preference_did" not in found
 
 
 def test_grades_are_held_against_grades_and_against_pairs(tmp_path: Path) -> None:

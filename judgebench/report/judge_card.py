@@ -41,6 +41,8 @@ TITLES = {
     "people_prefer_longer": "… people on the same items",
     "excess_length": "… excess over people",
     "self_preference": "own answers' points, excess over people",
+    "self_preference_log_odds": "… in log-odds",
+    "self_preference_did": "… less that of others (log-odds)",
     "equal_opportunity": "self-preference (equal opportunity)",
     "leaderboard_spearman": "leaderboard Spearman",
     "leaderboard_kendall": "leaderboard Kendall tau-b",

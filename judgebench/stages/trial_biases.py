@@ -8,6 +8,7 @@ from judgebench.ratings.agreement import cohen_kappa
 from judgebench.ratings.annotators import prefers_lists
 from judgebench.ratings.bias import difference_of_shares, equal_opportunity, repetition_stability, verbosity
 from judgebench.ratings.intervals import clustered_interval, clustered_t_interval
+from judgebench.ratings.self_preference import excess_log_odds
 from judgebench.report.judge_card import Measure
 from judgebench.stages.trial_bench import POINTS, Bench, Rows, measure, share_of
 from judgebench.stages.trial_units import FIRST, SECOND, Pairs, PairUnit, Truth, label, mean, texts_of
@@ -100,18 +101,29 @@ def of_length(rows: Rows, truth: Truth, bench: Bench) -> list[Measure]:
 
 
 def of_own_answers(rows: Rows, truth: Truth, bench: Bench) -> list[Measure]:
-    """What the judge gives its own answers beyond what people give them."""
-    judge, people, clusters = [], [], []
+    """What the judge gives its own answers beyond what people give them, and beyond what it so gives to others.
+
+    Others are answers of other models to whom the opponents were the same: so a judge that is hard on one baseline, or
+    kind to whoever meets it, does not seem to favour itself.
+    """
+    seen: list[tuple[str, str, float, float, Hashable]] = []
     for unit, cluster, said, right in zip(rows.units, rows.clusters, rows.judge, rows.truth, strict=True):
-        first, second = (unit[5], unit[4]) if truth.flipped[unit] else (unit[4], unit[5])
-        mine = [who[0] in bench.own for who in (first, second)]
-        if said is not None and sum(mine) == 1:
-            judge.append(POINTS[said] if mine[0] else 1 - POINTS[said])
-            people.append(POINTS[right] if mine[0] else 1 - POINTS[right])
-            clusters.append(cluster)
-    if not judge:
+        if said is not None:
+            (first, _), (second, _) = (unit[5], unit[4]) if truth.flipped[unit] else (unit[4], unit[5])
+            ours, theirs = POINTS[said], POINTS[right]
+            seen += [(first, second, ours, theirs, cluster), (second, first, 1 - ours, 1 - theirs, cluster)]
+    own = [row for row in seen if row[0] in bench.own and row[1] not in bench.own]
+    if not own:
         return []
-    return [
-        measure("self_preference", difference_of_shares(judge, people, clusters)),
-        measure("equal_opportunity", equal_opportunity(judge, people, clusters)),
+    opponents = {opponent for _, opponent, *_ in own}
+    others = [row for row in seen if row[0] not in bench.own and row[1] in opponents]
+    judge, people, clusters = [row[2] for row in own], [row[3] for row in own], [row[4] for row in own]
+    points, of_others = ([(row[2], row[3]) for row in each] for each in (own, others))
+    found = [
+        ("self_preference", difference_of_shares(judge, people, clusters)),
+        ("self_preference_log_odds", excess_log_odds(points, (), clusters)),
     ]
+    if others:
+        found.append(("self_preference_did", excess_log_odds(points, of_others, clusters, [row[4] for row in others])))
+    found.append(("equal_opportunity", equal_opportunity(judge, people, clusters)))
+    return [measure(name, each) for name, each in found]
