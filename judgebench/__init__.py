@@ -11,11 +11,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from judgebench.api import Results, compare, judge, load, meta_eval, run
+    from judgebench.api import Results, audit, compare, import_files, judge, load, meta_eval, run
     from judgebench.stages.settings import Settings
 
 __version__ = "0.1.0"
-__all__ = ["Results", "Settings", "compare", "judge", "load", "meta_eval", "run"]
+__all__ = ["Results", "Settings", "audit", "compare", "import_files", "judge", "load", "meta_eval", "run"]
 
 
 def __getattr__(name: str) -> Any:

@@ -18,6 +18,7 @@ from judgebench.types import Backend, Game, Model, Record
 if TYPE_CHECKING:
     import pandas
 
+    from judgebench.importers.writing import Imported
     from judgebench.report.judge_card import JudgeCard
     from judgebench.stages.comparisons import Comparison
 
@@ -172,6 +173,72 @@ def meta_eval(
     cards = meta_evaluate(held, judges, against, suites=suites, dimensions=dimensions)
     write_cards(held, cards)
     return cards
+
+
+def audit(
+    judge: str | Backend | Callable[[list[dict[str, str]]], Any], rubric: str, *, path: str | Path | None = None,
+    suite: Sequence[str] = (), attack: Sequence[str] = (), gate: float | None = None, out: str | Path = "",
+    settings: Settings | None = None, quiet: bool = True,
+) -> dict[str, Any]:  # fmt: skip
+    """What worthless answers got from a judge, as ``judgebench audit``: a row for each attack; its run keeps it.
+
+    Args:
+        judge: ``[name=]backend/id``, ``baseline/NAME``, an open backend, or a function from chat to reply, which two
+            are called ``judge``.
+        rubric: rubric by name or file.
+        path: a run whose answers the attacks meet; else the references of ``suite``.
+        suite: suites whose references the attacks meet; with ``path``, those of its suites.
+        attack: only these; all by default.
+        gate: below which an attack's interval must lie; as the command line's by default.
+        out: run folder of the audit; ``audit-JUDGE+RUBRIC`` by default.
+        settings: everything else, such as ``limit``.
+        quiet: no progress.
+
+    Returns:
+        dict: ``passed`` says whether every attack was withstood; an attack that was not raises nothing here.
+
+    Raises:
+        UserError: a mistake, found before anything is spent.
+    """
+    from judgebench.judges.attacks import battery
+    from judgebench.ratings.gate import GATE
+    from judgebench.stages.audit import audit as stage
+
+    named: Sequence[str] | Mapping[str, Contestant] = [judge] if isinstance(judge, str) else {"judge": judge}
+    chosen, ready = _settings(settings, (), named)
+    chosen = checked(msgspec.structs.replace(chosen, suite=_list(suite), rubric=(rubric,)))
+    source = None if path is None else Run(run_path(str(path)))
+    attacks = battery(_list(attack))
+    return stage(chosen, source, attacks, ready, gate=GATE if gate is None else gate, out=str(out), quiet=quiet)
+
+
+def import_files(
+    path: str | Path, format: str, files: Sequence[str | Path], *, names: Mapping[str, str] | None = None,
+    suite: str = "", judge: str = "", baseline: str = "", compat: bool = False,
+) -> Imported:  # fmt: skip
+    """What other tools' files added to a run, as ``judgebench import``: answers, verdicts and people's labels.
+
+    Args:
+        path: the run; made where there is none.
+        format: name of an importer, such as ``llmbar``.
+        files: the tool's files, answers and verdicts alike.
+        names: model in the files → model in the run.
+        suite: suite to import into; the run's with the same questions, else the format's, by default.
+        judge: who judged, where the files do not say.
+        baseline: whom all met, where the files do not say.
+        compat: read what could not be read as the tool's own code does, where that counts it as a tie.
+
+    Raises:
+        UserError: the format is unknown, or a row is not of it; nothing is written then.
+    """
+    from judgebench.stages.importing import import_files as stage
+
+    if isinstance(files, str | Path):
+        raise UserError(f"files are given as a list: [{str(files)!r}]")
+    return stage(
+        format, [Path(file) for file in files], run_path(str(path)), names=dict(names or {}), suite=suite, judge=judge,
+        baseline=baseline, compat=compat,
+    )  # fmt: skip
 
 
 def load(path: str | Path) -> Results:

@@ -330,3 +330,18 @@ def test_no_model_may_take_an_attacks_name() -> None:
     with pytest.raises(UserError, match="not allowed"):
         parse_model("attack@empty=hf/x")
     assert "@" not in REAL
+
+
+def test_python_audits_a_function_as_the_command_line_audits_a_judge(files: dict[str, str]) -> None:
+    import judgebench
+
+    few = ["empty", "verdict-a"]
+    found = judgebench.audit(honest, files["pair"], suite=[files["facts"]], attack=few, out=files["out"])
+    assert found["passed"]
+    assert found == json.loads((Path(files["out"]) / "audit.json").read_text())
+    again = judgebench.audit(
+        "baseline/first", files["pair"], path=files["out"], attack=["empty"], out=files["out"] + "2"
+    )
+    assert states(again) == {"empty": "fooled"}
+    with pytest.raises(UserError, match="name a RUN that has some, or a --suite"):
+        judgebench.audit(honest, files["pair"])

@@ -431,3 +431,16 @@ def test_mt_benchs_single_grades_come_out_as_in_the_worked_example(data_dir: Pat
     grades = {row["model"]: row["value"] for row in json.loads((run.path / "summary.json").read_bytes())["grades"]}
     assert grades == pytest.approx(example["expected"]["average"])
     assert sum(not each.scores for each in verdicts(run)) == example["expected"]["n_dropped"]
+
+
+def test_python_imports_what_the_command_line_imports(tmp_path: Path) -> None:
+    import judgebench
+
+    file = jsonl(tmp_path / "annotations.json", [])
+    file.write_text(json.dumps([alpaca(1.25)]))
+    found = judgebench.import_files(tmp_path / "r", "alpaca-eval", [file], names={"new": "newer"})
+    assert (found.items, found.answers, found.verdicts) == (1, 2, 1)
+    run = imported(tmp_path / "s", "alpaca-eval", file, flags=["--name", "new=newer"])
+    assert list(Run(tmp_path / "r").verdicts().values()) == list(run.verdicts().values())
+    with pytest.raises(UserError, match="given as a list"):
+        judgebench.import_files(tmp_path / "r", "alpaca-eval", str(file))

@@ -109,7 +109,7 @@ def audit(
     Raises:
         UserError: a mistake, found before anything is spent.
     """
-    judges, rubrics = judge.plan(settings)
+    judges, rubrics = judge.plan(settings, ready)
     if len(judges) != 1 or len(rubrics) != 1:
         raise UserError("audit takes one judge and one --rubric, such as pairwise-general")
     (model,), (rubric,) = judges, rubrics
