@@ -99,9 +99,17 @@ def mock(*flags: str) -> Iterator[Mock]:
 def stored(folder: Path, count: int) -> Path:
     """A run of one model with so many answers to one open suite, and the same prompts for the floor beside it.
 
+    It is made by a process of its own: a child's largest resident set counts from its parent's.
+
     Returns:
         The run's folder; ``prompts.jsonl`` stands in ``folder``.
     """
+    subprocess.run([sys.executable, __file__, str(folder), str(count)], check=True)
+    return folder / f"run-{count}"
+
+
+def store(folder: Path, count: int) -> None:
+    """Writes what `stored` gives."""
     from judgebench.runs import Journal, Run
     from judgebench.types import Answer, Item
 
@@ -122,7 +130,6 @@ def stored(folder: Path, count: int) -> Path:
     result.save_items("stored", items)
     result.save_manifest()
     (folder / "prompts.jsonl").write_text("".join(json.dumps(prompt) + "\n" for prompt in prompts))
-    return result.path
 
 
 def fresh(path: Path) -> Path:
@@ -157,3 +164,7 @@ def verdicts(path: Path) -> list[dict[str, Any]]:
             if line.endswith(b"\n"):
                 found.append(json.loads(line))
     return found
+
+
+if __name__ == "__main__":
+    store(Path(sys.argv[1]), int(sys.argv[2]))

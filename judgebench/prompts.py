@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Mapping
 
@@ -41,6 +42,12 @@ def holes(template: str) -> list[tuple[str, int]]:
     [('question', 3)]
     """
     return [(match[2], match.start()) for match in _HOLE.finditer(template) if match[2] is not None]
+
+
+@functools.lru_cache(maxsize=256)
+def hole_names(template: str) -> frozenset[str]:
+    """The names of all holes; a template is asked for each of thousands of prompts."""
+    return frozenset(name for name, _ in holes(template))
 
 
 def unknown_hole(name: str, allowed: Iterable[str]) -> str:

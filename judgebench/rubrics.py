@@ -13,7 +13,7 @@ import msgspec
 from judgebench import plugins
 from judgebench.errors import FileError, UserError, did_you_mean
 from judgebench.files import line_of, read_yaml, shipped
-from judgebench.prompts import holes, unknown_hole
+from judgebench.prompts import hole_names, holes, unknown_hole
 
 Mode = Literal["pointwise", "pairwise", "ordinal", "checklist"]
 
@@ -137,7 +137,7 @@ class Rubric(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     @property
     def holes(self) -> frozenset[str]:
         """Names of the holes in the prompt."""
-        return frozenset(name for name, _ in holes(self.prompt))
+        return hole_names(self.prompt)
 
     @property
     def needs_reference(self) -> bool:

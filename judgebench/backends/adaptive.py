@@ -24,6 +24,8 @@ GAIN = 1.05
 """Replies a second must grow by this for a step to have been worth it, where each call became slower."""
 SLOWER = 2.0
 """Times the usual seconds of a call at the same number, from which the server counts as busy with others."""
+NOTICEABLE = 0.1
+"""Seconds by which a call must be slower to say anything of the server: less is this machine's own doing."""
 HOLD = 16
 """Windows until a step that was taken back is tried again."""
 
@@ -44,6 +46,7 @@ class Adaptive:
         self._doubling = True
         self._hold = 0
         self._below: tuple[int, float, float] | None = None
+        self._above: tuple[int, float] | None = None
         self._usual: dict[int, float] = {}
         self._open(float("-inf"))
 
@@ -82,9 +85,16 @@ class Adaptive:
             return
         seconds, rate = median(self._seconds), seen / max(now - self._since, 1e-9)
         usual = self._usual.setdefault(self.limit, seconds)
-        if seconds > SLOWER * usual:
+        if self._above is not None:
+            more, rate_then = self._above
+            self._above = None
+            if rate < rate_then / GAIN:  # fewer at once were no quicker: that cost replies and helped nobody
+                self.limit, self._hold = more, HOLD
+                return
+        if seconds > max(SLOWER * usual, usual + NOTICEABLE) and not self._hold:
             self._usual[self.limit] = seconds
             self.slowdowns += 1
+            self._above = (self.limit, rate)
             self._shrink(0.75)
             return
         self._usual[self.limit] = min(usual, seconds)
@@ -93,7 +103,7 @@ class Adaptive:
             return
         if self._below is not None and self._below[0] < self.limit:
             fewer, seconds_then, rate_then = self._below
-            dearer = seconds > seconds_then * (1 + 0.5 * (self.limit / fewer - 1))
+            dearer = seconds > seconds_then * (1 + 0.5 * (self.limit / fewer - 1)) + NOTICEABLE / 2
             if dearer and rate < GAIN * rate_then:
                 self.limit, self._below, self._hold, self._doubling = fewer, None, HOLD, False
                 self.least = min(self.least, fewer)

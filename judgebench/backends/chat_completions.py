@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -149,12 +149,54 @@ def decode(raw: bytes) -> Any:
         return json.loads(json.dumps(found, ensure_ascii=False).encode("utf-8", "replace"))
 
 
+class _Said(msgspec.Struct):
+    """A message in the usual form."""
+
+    content: str
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+
+
+class _Choice(msgspec.Struct):
+    """A choice in the usual form."""
+
+    message: _Said
+    finish_reason: Literal["stop", "length"]
+    logprobs: None = None
+
+
+class _Counts(msgspec.Struct):
+    """Tokens as servers count them."""
+
+    prompt_tokens: Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
+    completion_tokens: Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
+
+
+class _Completion(msgspec.Struct):
+    """A response in the usual form; whatever does not have it is read field by field."""
+
+    choices: list[_Choice]
+    usage: _Counts
+    model: str = ""
+    system_fingerprint: str | None = None
+    error: None = None
+
+
+_USUAL = msgspec.json.Decoder(_Completion)
+
+
 def read_reply(raw: bytes) -> tuple[Reply, str] | Fault:
     """The reply in the body of a response with status 200, and what the server says that it served.
 
     The reply's usage counts tokens only, not calls. What was served is the response's ``model``, with its
     ``system_fingerprint`` behind ``@`` where there is one.
     """
+    try:
+        usual = _USUAL.decode(raw)
+        if usual.choices:
+            return _usual_reply(usual)
+    except (ValueError, RecursionError):
+        pass
     try:
         found = decode(raw)
     except (ValueError, RecursionError):
@@ -191,6 +233,18 @@ def read_reply(raw: bytes) -> tuple[Reply, str] | Fault:
         logprobs=_logprobs(choice.get("logprobs")),
     )
     return reply, "@".join(str(found[name]) for name in ("model", "system_fingerprint") if found.get(name))
+
+
+def _usual_reply(usual: _Completion) -> tuple[Reply, str]:
+    choice, counts = usual.choices[0], usual.usage
+    said = choice.message
+    reply = Reply(
+        text=said.content,
+        finish=choice.finish_reason,
+        reasoning=said.reasoning_content or said.reasoning or "",
+        usage=Usage(prompt_tokens=counts.prompt_tokens, completion_tokens=counts.completion_tokens),
+    )
+    return reply, "@".join(part for part in (usual.model, usual.system_fingerprint) if part)
 
 
 def _content(content: Any) -> tuple[str, str]:

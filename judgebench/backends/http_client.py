@@ -88,10 +88,8 @@ class Client:
             expiry.cancel()
             if connection.reusable:
                 self._idle.append(connection)
-            else:
-                self._open.discard(connection)
-                if not connection.ended:
-                    connection.transport.close()
+            elif not connection.ended:
+                connection.transport.close()
         return response
 
     async def close(self) -> None:
@@ -110,7 +108,6 @@ class Client:
             connection = self._idle.pop()
             if connection.reusable:
                 return connection
-            self._open.discard(connection)  # it ended while it waited
         return await self._connect()
 
     async def _connect(self) -> Connection:
@@ -122,7 +119,7 @@ class Client:
             raise CallFailed("connect", f"no connection to {self._authority} within {seconds:g} s") from None
         except OSError as error:
             raise CallFailed("connect", str(error) or type(error).__name__) from error
-        self._open.add(connection)
+        self._open = {each for each in self._open if not each.ended} | {connection}
         return connection
 
     async def _straight(self) -> Connection:

@@ -13,16 +13,23 @@ from typing import Literal, NamedTuple
 LONGEST_HEAD = 1 << 17
 """Bytes of a response's head; more is not HTTP."""
 
-_STATUS = re.compile(r"HTTP/1\.([01]) (\d{3})(?: |$)")
+_STATUS = re.compile(rb"HTTP/1\.([01]) (\d{3})(?:\s|$)")
 
 
 class Response(NamedTuple):
     """A whole response."""
 
     status: int
-    headers: dict[str, str]
-    """Names in lower case; of several of one name the last."""
+    head: bytes
+    """Status line and header fields, as they came."""
     body: bytes
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Name in lower case → value; of several of one name the last."""
+        lines = self.head.decode("latin-1").split("\r\n")[1:]
+        pairs = (line.partition(":") for line in lines)
+        return {name.strip().lower(): value.strip() for name, _, value in pairs}
 
 
 class CallFailed(Exception):
@@ -57,7 +64,7 @@ class Connection(asyncio.Protocol):
         self._begin(bare=False)
 
     def _begin(self, *, bare: bool) -> None:
-        self._head: tuple[int, dict[str, str]] | None = None
+        self._head: tuple[int, bytes] | None = None
         self._length: int | None = None
         self._chunks: bytearray | None = None
         self._bare = bare
@@ -125,29 +132,26 @@ class Connection(asyncio.Protocol):
                 if not buffer.startswith(b"HTTP/"[: len(buffer)]) or len(buffer) > LONGEST_HEAD:
                     raise CallFailed("protocol", f"it begins with {bytes(buffer[:40])!r}")
                 return False
-            first, *lines = buffer[:end].decode("latin-1").split("\r\n")
-            found = _STATUS.match(first)
+            head = bytes(buffer[:end])
+            found = _STATUS.match(head)
             if found is None:
-                raise CallFailed("protocol", f"it begins with {first[:40]!r}")
+                raise CallFailed("protocol", f"it begins with {head[:40]!r}")
             del buffer[: end + 4]
             status = int(found[2])
             if status >= 200 or status == 101:
                 break
-        headers = {}
-        for line in lines:
-            name, _, value = line.partition(":")
-            headers[name.strip().lower()] = value.strip()
-        self._head = status, headers
-        connection = headers.get("connection", "").lower()
-        if "close" in connection or (found[1] == "0" and "keep-alive" not in connection):
+        self._head = status, head
+        lower = head.lower()
+        connection = _field(lower, b"connection")
+        if b"close" in connection or (found[1] == b"0" and b"keep-alive" not in connection):
             self.reusable = False
+        length = _field(lower, b"content-length")
         if self._bare or status in (204, 304):
             self._length = 0
-        elif "chunked" in headers.get("transfer-encoding", "").lower():
+        elif b"chunked" in _field(lower, b"transfer-encoding"):
             self._chunks = bytearray()
-        elif "content-length" in headers:
-            length = headers["content-length"].partition(",")[0].strip()
-            if not (length.isascii() and length.isdigit()):
+        elif length:
+            if not length.isdigit():
                 raise CallFailed("protocol", f"its content-length is {length[:40]!r}")
             self._length = int(length)
         else:
@@ -187,7 +191,7 @@ class Connection(asyncio.Protocol):
 
     def _finish(self, body: bytes) -> None:
         assert self._head is not None
-        status, headers = self._head
+        status, head = self._head
         waiter, self._waiter = self._waiter, None
         self._served += 1
         if self._buffer:  # more than the response
@@ -195,13 +199,13 @@ class Connection(asyncio.Protocol):
             self._buffer.clear()
         if waiter is None or waiter.done():
             return
-        if headers.get("content-encoding", "identity").lower() in ("gzip", "deflate", "x-gzip"):
+        if _field(head.lower(), b"content-encoding") in (b"gzip", b"deflate", b"x-gzip"):
             try:
                 body = zlib.decompressobj(wbits=47).decompress(body)
             except zlib.error as error:
                 waiter.set_exception(CallFailed("torn", str(error)))
                 return
-        waiter.set_result(Response(status, headers, body))
+        waiter.set_result(Response(status, head, body))
 
     def _fail(self, error: Exception) -> None:
         waiter, self._waiter = self._waiter, None
@@ -210,3 +214,13 @@ class Connection(asyncio.Protocol):
             self.transport.abort()
         if waiter is not None and not waiter.done():
             waiter.set_exception(error)
+
+
+def _field(head: bytes, name: bytes) -> bytes:
+    """The value of a header field, empty where there is none; head and name are in lower case."""
+    begin = head.find(b"\r\n" + name + b":")
+    if begin < 0:
+        return b""
+    begin += len(name) + 3
+    end = head.find(b"\r\n", begin)
+    return head[begin : end if end >= 0 else len(head)].strip()

@@ -355,11 +355,11 @@ class _Calls:
             return Fault(kind="http", detail=f"the connection was lost: {words}", again=True, stale=error.stale)
         except TimeoutError as error:
             return Fault(kind="timeout", detail=str(error), again=True)
-        status, headers, raw = response
+        status, raw = response.status, response.body
         if len(backend._key) >= 8:  # shorter ones are placeholders for local servers, and words of replies
             raw = raw.replace(backend._key.encode(), b"***")
         if status != 200:
-            return read_refusal(status, raw, retry_after=retry_after(headers, time.time()))
+            return read_refusal(status, raw, retry_after=retry_after(response.headers, time.time()))
         outcome = read_reply(raw)
         if isinstance(outcome, Fault):
             return outcome
