@@ -143,12 +143,13 @@ def settle(
 
 
 def position_of(pairs: Sequence[tuple[float | None, float | None]]) -> PositionBias:
-    """The position bias of pairs given as one model's points (shown first, shown second); None is unreadable.
+    """The position bias of pairs given as one model's points (shown first, shown second); None or NaN is unreadable.
 
     >>> position_of([(1.0, 0.0), (1.0, 0.0)]).position_bias
     0.5
     """
-    read = [(first, second) for first, second in pairs if first is not None and second is not None]
+    told = [(first, second) for first, second in pairs if first is not None and second is not None]
+    read = [pair for pair in told if not any(map(math.isnan, pair))]
     moves = [(_winner(first), _winner(second)) for first, second in read]
     n = len(read)
     consistent = sum(first == second for first, second in moves)

@@ -157,7 +157,7 @@ def sequence_score(logprobs: Sequence[float], weights: Sequence[float] | None = 
     Raises:
         UserError: no tokens, or weights that do not fit.
     """
-    if not logprobs or not all(math.isfinite(value) for value in logprobs):
+    if not len(logprobs) or not all(math.isfinite(value) for value in logprobs):
         raise UserError("a text needs at least one token, each with a finite log-probability")
     weights = [1.0] * len(logprobs) if weights is None else list(weights)
     if len(weights) != len(logprobs) or min(weights) < 0 or math.fsum(weights) == 0:

@@ -12,7 +12,7 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 
 from judgebench.errors import UserError
-from judgebench.ratings.intervals import Floats, cluster_codes, finite, normal_quantile, t_quantile
+from judgebench.ratings.intervals import FLAT, Floats, cluster_codes, finite, normal_quantile, t_quantile
 from judgebench.types import Record
 
 
@@ -93,12 +93,15 @@ def augmented_mean(
     se = None if plain is None else plain * math.sqrt(groups / (groups - 1))
     count = int(known.sum())
     quantile = t_quantile(level, groups - 1) if groups < 30 and groups > 1 else normal_quantile(level)
+    note = f"{count} labels: rough" if count < 20 else ""
+    if se is None:
+        note = "one question: no interval"
+    elif se < FLAT:
+        note = "no variation between questions: no interval"
+    half = None if se is None or se < FLAT else quantile * se
     return WeightedMean(
-        value=value,
-        low=None if se is None else value - quantile * se,
-        high=None if se is None else value + quantile * se,
-        se=se, se_ddof0=plain, lam=lam, n=len(parts), labelled=count, clusters=groups,
-        note="one question: no interval" if se is None else f"{count} labels: rough" if count < 20 else "",
+        value=value, low=None if half is None else value - half, high=None if half is None else value + half, se=se,
+        se_ddof0=plain, lam=lam, n=len(parts), labelled=count, clusters=groups, note=note,
     )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Hashable, Sequence
 
 from judgebench.errors import UserError
 from judgebench.ratings.intervals import Estimate, clustered_interval
@@ -113,7 +113,7 @@ def prefers_lists(
 
 
 def _rows(judge: Preferences | Sequence[float | None]) -> list[list[float | None]]:
-    return [list(row) if isinstance(row, Sequence) else [row] for row in judge]
+    return [list(row) if isinstance(row, Collection) else [row] for row in judge]
 
 
 def _agreement(

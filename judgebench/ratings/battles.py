@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 
 from judgebench.errors import UserError, did_you_mean
-from judgebench.ratings.intervals import t_interval
+from judgebench.ratings.intervals import FLAT, t_interval
 from judgebench.types import Record, Verdict
 
 WEIGHT = 3
@@ -99,11 +99,19 @@ def weighted_battles(
     """The weighted share of points, with the naive error and the one clustered by question.
 
     Args:
-        points: the model's share of each battle, in [0, 1]; None is unread.
+        points: the model's share of each battle, in [0, 1]; None or NaN is unread.
         weights: battles that each counts as, above 0.
         clusters: question of each.
+
+    Raises:
+        UserError: points outside [0, 1], weights of 0 or below, or lengths that differ.
     """
-    read = [(p, w, c) for p, w, c in zip(points, weights, clusters, strict=True) if p is not None]
+    if not len(points) == len(weights) == len(clusters):
+        raise UserError(f"{len(points)} points, {len(weights)} weights and {len(clusters)} clusters: one each is meant")
+    columns = zip(points, weights, clusters, strict=True)
+    read = [(float(p), float(w), c) for p, w, c in columns if p is not None and not math.isnan(p)]
+    if any(not 0 <= p <= 1 for p, _, _ in read) or any(not (math.isfinite(w) and w > 0) for _, w, _ in read):
+        raise UserError("points must lie in [0, 1], and what each battle counts as above 0")
     unread = len(points) - len(read)
     total = math.fsum(w for _, w, _ in read)
     if not read or total <= 0:
@@ -125,11 +133,16 @@ def weighted_battles(
             battles=len(read), expanded=total, clusters=groups, unread=unread, note="one question: no interval",
         )  # fmt: skip
     error = cr0 * math.sqrt(groups / (groups - 1))
+    if error < FLAT:
+        return BattleScore(
+            score=score, naive_se=naive, clustered_se=0.0, clustered_se_cr0=0.0, low=None, high=None,
+            battles=len(read), expanded=total, clusters=groups, unread=unread,
+            note="no variation between questions: no interval",
+        )  # fmt: skip
     low, high = t_interval(score, error, groups - 1)
-    note = "every battle ends alike: the interval is a point and says nothing" if error == 0 else ""
     return BattleScore(
         score=score, naive_se=naive, clustered_se=error, clustered_se_cr0=cr0, low=max(0.0, low), high=min(1.0, high),
-        battles=len(read), expanded=total, clusters=groups, unread=unread, note=note,
+        battles=len(read), expanded=total, clusters=groups, unread=unread,
     )  # fmt: skip
 
 

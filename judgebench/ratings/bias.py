@@ -345,6 +345,6 @@ def _with_gaps(values: Sequence[float | None]) -> Floats:
 
 
 def _in_unit(values: Sequence[float]) -> None:
-    wrong = [value for value in values if not 0 <= value <= 1]
+    wrong = [value for value in values if value is None or not 0 <= value <= 1]
     if wrong:
-        raise UserError(f"points must lie in [0, 1], found {wrong[0]}")
+        raise UserError(f"points must lie in [0, 1], found {wrong[0]}: leave unscored verdicts out and count them")

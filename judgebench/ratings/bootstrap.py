@@ -34,6 +34,10 @@ MOST_SEPARATED = 0.01
 """Share of draws without a finite fit past which no interval is given."""
 
 
+FLAT_ELO = 1e-3
+"""Draws that lie nearer than this differ by rounding only."""
+
+
 class Bootstrap(Record, frozen=True, kw_only=True):
     """Bradley–Terry's Elo over resamples of questions; dictionaries are by model."""
 
@@ -42,7 +46,7 @@ class Bootstrap(Record, frozen=True, kw_only=True):
     elo: dict[str, float]
     """1000 + 400 / ln 10 · θ of all games, mean 1000."""
     se: dict[str, float] | None
-    """Standard deviation (ddof 1) over draws; None where too many draws are separated."""
+    """Standard deviation (ddof 1) over draws; None where too many draws are separated, or none differs."""
     low: dict[str, float] | None
     """Type-7 percentile (1 - level)/2 over draws."""
     high: dict[str, float] | None
@@ -121,10 +125,13 @@ def _described(models: list[str], theta: Floats, found: Floats, settings: tuple[
     draws = len(found)
     finite = found[np.isfinite(found[:, 0])]
     separated = draws - len(finite)
-    defined = groups > 1 and separated <= MOST_SEPARATED * draws and len(finite) > 1
+    varies = len(finite) > 1 and float(np.ptp(finite, axis=0).max()) > FLAT_ELO
+    defined = groups > 1 and separated <= MOST_SEPARATED * draws and varies
     notes = [f"B={draws}, seed={seed}, {groups} questions"]
     if groups == 1:
         notes.append("one question: no interval")
+    elif len(finite) > 1 and not varies:
+        notes.append("no variation between questions: no interval")
     if separated:
         notes.append(f"{separated} draws have no finite fit and are left out" + ("" if defined else ": no interval"))
 

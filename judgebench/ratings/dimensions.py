@@ -11,7 +11,9 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from judgebench.errors import UserError
 from judgebench.ratings.elo import Battle, Elo, sequential_elo
+from judgebench.ratings.pools import groups_that_meet, not_comparable
 from judgebench.types import Game, Rating, RatingMethod
 
 OVERALL = "overall"
@@ -22,8 +24,22 @@ Family = tuple[str, str, str]
 
 
 def multi_elo(battles: Mapping[str, Sequence[Battle]], settings: Elo | None = None) -> dict[str, dict[str, float]]:
-    """Dimension → model → online Elo, each dimension on its own, in the order given (Wu and Aji 2023, section 5)."""
-    return {dimension: sequential_elo(sequence, settings) for dimension, sequence in battles.items()}
+    """Dimension → model → online Elo, each dimension on its own, in the order given (Wu and Aji 2023, section 5).
+
+    Raises:
+        UserError: no dimensions, one without battles, what is no battle, or models that no game joins.
+    """
+    if not battles:
+        raise UserError("no dimensions: there is nothing to rate")
+    found = {}
+    for dimension, sequence in battles.items():
+        if not len(sequence):
+            raise UserError(f"in {dimension!r}: no battles: Elo of nothing is undefined")
+        groups = groups_that_meet((left, right) for left, right, _ in sequence)
+        if len(groups) > 1:
+            raise UserError(f"in {dimension!r}: {not_comparable(groups)}")
+        found[dimension] = sequential_elo(sequence, settings)
+    return found
 
 
 def averaged_dimensions(

@@ -97,8 +97,8 @@ def shuffled_elo(
         settings: K, start, scale and base.
 
     Raises:
-        UserError: no battles, fewer than 2 shuffles, a score outside [0, 1], a model against itself, or lengths that
-            differ.
+        UserError: no battles, fewer than 2 shuffles, a score outside [0, 1], a model against itself, lengths that
+            differ, or models that no game joins ("not comparable").
     """
     if not battles:
         raise UserError("no battles: Elo of nothing is undefined")
@@ -106,6 +106,9 @@ def shuffled_elo(
         raise UserError(f"a spread over orders needs at least 2 shuffles, found {shuffles}")
     elo = settings or Elo()
     sequential_elo(battles, elo)  # refuses what is not a battle, before any work
+    groups = groups_that_meet((left, right) for left, right, _ in battles)
+    if len(groups) > 1:
+        raise UserError(not_comparable(groups))
     if clusters is not None and len(clusters) != len(battles):
         raise UserError(f"{len(battles)} battles but {len(clusters)} clusters: give one cluster for each battle")
     keys = list(clusters) if clusters is not None else [""] * len(battles)

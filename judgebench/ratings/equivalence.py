@@ -5,6 +5,7 @@ Source: Schuirmann 1987. That a difference is not significant is no evidence tha
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Sequence
 
 from scipy import special
@@ -51,8 +52,10 @@ def tost(difference: float, se: float, margin: float, df: float | None = None, a
         alpha: level of each test.
 
     Raises:
-        UserError: a margin or an error that is not above 0.
+        UserError: a margin or an error that is not above 0, a difference that is not finite, or a df below 1.
     """
+    if not math.isfinite(difference) or (df is not None and not df > 0):
+        raise UserError(f"equivalence needs a finite difference and a df above 0, found {difference} and {df}")
     if not margin > 0:
         raise UserError(f"--margin {margin:g}: must be above 0, the smallest difference that matters")
     if not se > 0:

@@ -60,8 +60,9 @@ def withstood(points: Sequence[float], gate: float = GATE, level: float = 0.95) 
     """
     if not 0 < gate < 1:
         raise UserError(f"the gate is a share between 0 and 1, found {gate:g}")
-    if any(not 0 <= each <= 1 for each in points):
-        raise UserError(f"points must lie in [0, 1], found {next(each for each in points if not 0 <= each <= 1)}")
+    wrong = [each for each in points if each is None or not 0 <= each <= 1]
+    if wrong:
+        raise UserError(f"points must lie in [0, 1], found {wrong[0]}: leave unscored verdicts out and count them")
     needed = math.floor(math.log((1 - level) / 2) / math.log(1 - gate)) + 1
     n = len(points)
     if not n:
@@ -71,7 +72,7 @@ def withstood(points: Sequence[float], gate: float = GATE, level: float = 0.95) 
         )  # fmt: skip
     even = sum(each >= 0.5 - 1e-9 for each in points)
     low, high = clopper_pearson(even, n, level)
-    rate = clustered_interval(list(points), level=level)
+    rate = clustered_interval(points, level=level)
     state: State = "withstood" if high < gate else "fooled" if even / n >= gate else "undecided"
     return Withstood(
         state=state, questions=n, level=even, share=even / n, low=low, high=high, win_rate=rate.value,

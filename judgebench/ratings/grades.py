@@ -6,6 +6,7 @@ Source: the MT-Bench protocol (Zheng et al. 2023): turns are pooled, two grades 
 from __future__ import annotations
 
 import itertools
+import math
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 
@@ -50,7 +51,8 @@ def mean_grade(
     bottom, top = scale
     if not top > bottom:
         raise UserError(f"a scale runs from low to high, found {bottom:g} to {top:g}")
-    if len(scores) and (min(scores) < bottom or max(scores) > top):
+    values = finite(scores)
+    if len(values) and (values.min() < bottom or values.max() > top):
         estimate = clustered_t_interval(scores, clusters, level)
         note = f"scores outside {bottom:g} to {top:g}: interval not bounded"
         return Estimate(
@@ -63,7 +65,9 @@ def mean_grade(
             note="; ".join(part for part in (note, estimate.note) if part),
         )
     width = top - bottom
-    unit = clustered_interval([min(1.0, max(0.0, (score - bottom) / width)) for score in scores], clusters, level)
+    unit = clustered_interval(
+        [min(1.0, max(0.0, (score - bottom) / width)) for score in values.tolist()], clusters, level
+    )
 
     def raw(value: float | None) -> float | None:
         return None if value is None else bottom + width * value
@@ -158,12 +162,12 @@ def graded_pairs(
 ) -> GradedPairs:
     """Wins, ties and losses of the first model by comparing grades key by key (a key being a question's turn).
 
-    None, or a key that only one of them has, is dropped and counted.
+    None, NaN, or a key that only one of them has, is dropped and counted.
     """
     wins = ties = losses = dropped = 0
     for key in {**first, **second}:
         ours, theirs = first.get(key), second.get(key)
-        if ours is None or theirs is None:
+        if ours is None or theirs is None or math.isnan(ours) or math.isnan(theirs):
             dropped += 1
         elif abs(ours - theirs) <= tie_within + SLACK:
             ties += 1

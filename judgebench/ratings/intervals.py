@@ -279,7 +279,7 @@ def cluster_bootstrap(
         indices: cluster numbers of every draw, B rows, in place of drawing.
 
     Returns:
-        Estimate whose ``se`` is the sd (ddof 1) over the draws.
+        Estimate whose ``se`` is the sd (ddof 1) over the draws; without an interval where no draw differs from another.
 
     Raises:
         UserError: a cluster in two strata, fewer than two draws, an index out of range, or lengths that differ.
@@ -303,6 +303,9 @@ def cluster_bootstrap(
             raise UserError(f"a bootstrap needs at least two draws, found {draws}")
         means = _resampled_means(sums, sizes, _strata_members(codes, strata, groups), draws, seed)
         origin = f"B={draws}, seed={seed}"
+    if np.ptp(means) < FLAT:
+        note = f"no variation between questions: no interval ({origin})"
+        return Estimate(value=float(values.mean()), se=0.0, n=len(values), clusters=groups, note=note)
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2], method="linear")
     return Estimate(
         value=float(values.mean()),

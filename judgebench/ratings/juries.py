@@ -168,7 +168,7 @@ def stacked(
             judge.
 
     Returns:
-        A score for each row of ``scores``.
+        A score for each row of ``scores``, NaN for one without any verdict.
 
     Raises:
         UserError: fewer than two anchors, lengths that differ, or a ridge that is not above 0.
@@ -185,7 +185,8 @@ def stacked(
     residual = y - y.mean() - x @ even
     weights = even + np.linalg.solve(x.T @ x + ridge * np.eye(x.shape[1]), x.T @ residual)
     found = y.mean() + (np.where(np.isnan(fresh), means, fresh) - means) @ weights
-    return [float(each) for each in np.clip(found, 0, 1)]
+    unknown = np.isnan(fresh).all(axis=1)
+    return [float(each) for each in np.where(unknown, math.nan, np.clip(found, 0, 1))]
 
 
 def jury_card(votes: Votes, truth: Sequence[Hashable]) -> JuryCard:
@@ -231,9 +232,14 @@ def jury_card(votes: Votes, truth: Sequence[Hashable]) -> JuryCard:
 def effective_judges(judges: int, correlation: float) -> float:
     """How many independent judges k judges of error correlation r are worth: k / (1 + (k - 1) r), r below 0 taken as 0.
 
+    Raises:
+        UserError: no judges, or a correlation outside [-1, 1].
+
     >>> effective_judges(5, 0.5)
     1.6666666666666667
     """
+    if judges < 1 or not -1 <= correlation <= 1:
+        raise UserError(f"one judge or more and a correlation in [-1, 1], found {judges} and {correlation}")
     return judges / (1 + (judges - 1) * max(0.0, correlation))
 
 

@@ -35,7 +35,7 @@ def mean_pass_at_k(counts: Sequence[tuple[int, int]], k: int) -> float:
     Raises:
         UserError: no questions, or one with fewer than k samples.
     """
-    if not counts:
+    if not len(counts):
         raise UserError("pass@k of no questions is undefined")
     return sum(pass_at_k(samples, passed, k) for samples, passed in counts) / len(counts)
 

@@ -52,7 +52,7 @@ def groups_that_meet(pairs: Iterable[tuple[str, str]]) -> list[list[str]]:
             name = parent[name]
         return name
 
-    for left, right in set(pairs):
+    for left, right in {(left, right) for left, right in pairs}:
         parent[root(left)] = root(right)
     members: dict[str, list[str]] = defaultdict(list)
     for name in sorted(parent):
@@ -60,7 +60,7 @@ def groups_that_meet(pairs: Iterable[tuple[str, str]]) -> list[list[str]]:
     return sorted(members.values(), key=lambda names: (-len(names), names))
 
 
-def classes_that_trade(points: npt.NDArray[np.float64]) -> list[list[int]]:
+def classes_that_trade(points: npt.ArrayLike) -> list[list[int]]:
     """Classes of models within which every model gets points from every other, directly or through others.
 
     A finite Bradley–Terry fit exists exactly where there is one class (Ford 1957).
@@ -73,7 +73,7 @@ def classes_that_trade(points: npt.NDArray[np.float64]) -> list[list[int]]:
     """
     from scipy.sparse.csgraph import connected_components
 
-    _, labels = connected_components((points > 0).astype(np.float64), directed=True, connection="strong")
+    _, labels = connected_components((np.asarray(points) > 0).astype(np.float64), directed=True, connection="strong")
     classes: dict[Hashable, list[int]] = defaultdict(list)
     for row, label in enumerate(labels.tolist()):
         classes[label].append(row)

@@ -25,7 +25,12 @@ def variance_of_difference(
         sigma_b2: the same of B.
         samples_a: samples per question of A.
         samples_b: samples per question of B.
+
+    Raises:
+        UserError: a variance below 0, or no samples.
     """
+    if min(omega2, sigma_a2, sigma_b2) < 0 or min(samples_a, samples_b) < 1:
+        raise UserError("variances are 0 or above, and each model needs at least one sample a question")
     return omega2 + sigma_a2 / samples_a + sigma_b2 / samples_b
 
 
@@ -35,8 +40,10 @@ def items_needed(difference: float, variance: float, alpha: float = 0.05, power:
     n = (z_{α/2} + z_β)² · variance / difference², ``variance`` being that of one question's difference.
 
     Raises:
-        UserError: a difference of 0, which no number of questions can show.
+        UserError: a difference of 0, which no number of questions can show, or a variance that is not above 0.
     """
+    if not variance > 0:
+        raise UserError(f"the variance of a difference must be above 0, found {variance:g}: nothing varies here")
     if difference == 0:
         raise UserError("no number of questions shows a difference of 0: name the smallest that matters")
     return _reach(alpha, power) ** 2 * variance / difference**2
@@ -46,10 +53,12 @@ def smallest_difference(items: int, variance: float, alpha: float = 0.05, power:
     """The smallest difference that ``items`` questions show with the given power: (z_{α/2} + z_β) · sqrt(variance / n).
 
     Raises:
-        UserError: no items.
+        UserError: no items, or a variance that is not above 0.
     """
     if items < 1:
         raise UserError(f"a comparison needs at least one question, found {items}")
+    if not variance > 0:
+        raise UserError(f"the variance of a difference must be above 0, found {variance:g}: nothing varies here")
     return _reach(alpha, power) * math.sqrt(variance / items)
 
 
@@ -141,7 +150,12 @@ def win_rate_power(items: int, share: float, alpha: float = 0.05) -> tuple[float
     """Power of a two-sided test against 0.5 when A wins a true ``share`` of decisive games: (normal, exact binomial).
 
     The normal value counts the nearer tail only; the exact one adds both rejection regions of the exact sign test.
+
+    Raises:
+        UserError: no games, or a share outside (0, 1).
     """
+    if items < 1 or not 0 < share < 1:
+        raise UserError(f"power needs a game and a win rate between 0 and 1, found {items} games and {share:g}")
     z = float(special.ndtri(1 - alpha / 2))
     sd = math.sqrt(share * (1 - share))
     normal = float(special.ndtr((abs(share - 0.5) * math.sqrt(items) - z / 2) / sd))
@@ -158,8 +172,10 @@ def items_for_win_rate(share: float, alpha: float = 0.05, power: float = 0.8) ->
     """Decisive games at which a two-sided normal test against 0.5 has the given power at a true ``share``.
 
     Raises:
-        UserError: a share of 0.5, which differs from nothing.
+        UserError: a share of 0.5, which differs from nothing, or one outside (0, 1).
     """
+    if not 0 < share < 1:
+        raise UserError(f"a win rate between 0 and 1 is meant, found {share:g}")
     if share == 0.5:
         raise UserError("a win rate of 0.5 differs from 0.5 at no number of games: name the smallest that matters")
     z, reach = float(special.ndtri(1 - alpha / 2)), float(special.ndtri(power))

@@ -137,6 +137,11 @@ def ppi_mean(
     low, high = _around(value, se, quantile)
     human_low, human_high = _around(float(y.mean()), human_se, quantile)
     judge_value, judge_se, judge_low, judge_high = _alone(rest, codes[len(y) :], level, clustered=clustered)
+    if judge_se is not None and judge_se < FLAT:
+        notes.append("the judge's scores alone never vary: no interval of theirs")
+        judge_low = judge_high = None
+    if human_se is not None and human_se < FLAT:
+        human_low = human_high = None
     if se is None:
         notes.append("one labelled question: no interval")
     elif se < FLAT:
@@ -152,8 +157,14 @@ def ppi_mean(
 
 
 def tuned_lambda(human: Sequence[float], judge_on_human: Sequence[float], judge_only: Sequence[float]) -> float | None:
-    """λ of PPI++ for a mean: Cov(Y, f) / ((1 + n/N) Var f), cut to [0, 1]; None where the judge never varies."""
+    """λ of PPI++ for a mean: Cov(Y, f) / ((1 + n/N) Var f), cut to [0, 1]; None where the judge never varies.
+
+    Raises:
+        UserError: a score that is not finite, or lengths that differ.
+    """
     y, f, rest = finite(human), finite(judge_on_human), finite(judge_only)
+    if len(y) != len(f):
+        raise UserError(f"every label needs the judge's score of the same, found {len(y)} and {len(f)}")
     return _lambda(y, f, rest)
 
 
@@ -194,7 +205,7 @@ def _shared_codes(
     """Cluster numbers of the labelled, then of the unlabelled, and how many clusters hold a label."""
     if human is None:
         return cluster_codes(None, n + rest), n
-    codes = cluster_codes([*human, *(judge or ())], n + rest)
+    codes = cluster_codes([*human, *(() if judge is None else judge)], n + rest)
     return codes, len(np.unique(codes[:n]))
 
 

@@ -14,7 +14,15 @@ import numpy as np
 from scipy import special
 
 from judgebench.errors import UserError
-from judgebench.ratings.intervals import Codes, Floats, cluster_codes, finite, normal_quantile, t_quantile
+from judgebench.ratings.intervals import (
+    FLAT,
+    Codes,
+    Floats,
+    cluster_codes,
+    finite,
+    normal_quantile,
+    t_quantile,
+)
 from judgebench.ratings.pools import groups_that_meet, not_comparable
 from judgebench.ratings.ppi import FEW_LABELS, NOT_RANDOM
 from judgebench.types import Record
@@ -115,7 +123,7 @@ def ppi_bradley_terry(
 
     Raises:
         UserError: not a random sample; no games of a kind; scores outside [0, 1]; models that no game joins; no finite
-            fit.
+            fit; no variation between questions.
     """
     if not random_sample:
         raise UserError(NOT_RANDOM)
@@ -137,6 +145,8 @@ def ppi_bradley_terry(
     centring = centring - centring.mean(axis=0)
     centred, spread = centring @ theta, centring @ covariance @ centring.T
     exact = table.clustered or few
+    if float(np.diag(spread).max()) < FLAT:
+        raise UserError("no variation between questions (every game is a tie, say): no interval of a rating holds")
     quantile = t_quantile(level, max(1, labelled - 1)) if exact else normal_quantile(level)
     half = quantile * ELO * np.sqrt(np.clip(np.diag(spread), 0, None))
     order = sorted(range(len(names)), key=names.__getitem__)
@@ -190,7 +200,8 @@ def table_of(
     x[rows, [index[left] for left, _ in sides]] += 1
     x[rows, [index[right] for _, right in sides]] -= 1
     clustered = human_clusters is not None
-    both = [*(human_clusters or ()), *(judge_clusters or ())] if clustered else None
+    given = [clusters for clusters in (human_clusters, judge_clusters) if clusters is not None]
+    both = [each for clusters in given for each in clusters] if clustered else None
     return Table(models, x[:, 1:], judge, human, cluster_codes(both, len(sides)), clustered)
 
 

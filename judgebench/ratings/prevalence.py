@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 
 from judgebench.errors import UserError
-from judgebench.ratings.intervals import normal_interval
+from judgebench.ratings.intervals import FLAT, normal_interval
 from judgebench.types import Record
 
 
@@ -21,9 +21,9 @@ class TrueRate(Record, frozen=True, kw_only=True):
     """The same, uncut."""
     se: float
     """Standard error of ``raw`` (delta method)."""
-    low: float
+    low: float | None
     """Lower end, cut to [0, 1]."""
-    high: float
+    high: float | None
     """Upper end."""
     apparent: float
     """The rate that the judge found."""
@@ -76,9 +76,12 @@ def rogan_gladen(
     if n_negative is not None:
         variance += (1 - theta) ** 2 * specificity * (1 - specificity) / n_negative
     se = math.sqrt(variance) / power
-    low, high = normal_interval(raw, se, level)
-    note = "" if raw == theta else f"the correction gives {raw:.3f}, outside [0, 1]: the judge's errors differ here"
+    notes = [] if raw == theta else [f"the correction gives {raw:.3f}, outside [0, 1]: the judge's errors differ here"]
+    if se < FLAT:
+        notes.append("no variation: no interval")
+        low = high = None
+    else:
+        low, high = (min(1.0, max(0.0, end)) for end in normal_interval(raw, se, level))
     return TrueRate(
-        value=theta, raw=raw, se=se, low=min(1.0, max(0.0, low)), high=min(1.0, max(0.0, high)), apparent=apparent,
-        note=note,
+        value=theta, raw=raw, se=se, low=low, high=high, apparent=apparent, note="; ".join(notes)
     )  # fmt: skip

@@ -56,7 +56,7 @@ def fleiss_kappa(
     Raises:
         UserError: rows of different lengths, fewer than two raters, or a label not among ``labels``.
     """
-    if ratings and len({len(row) for row in ratings}) > 1:
+    if len({len(row) for row in ratings}) > 1:
         raise UserError("rows of one length are needed: a column for each rater, None where one gave no label")
     whole = [place for place, row in enumerate(ratings) if not any(map(missing, row))]
     counts, _ = _counted([ratings[place] for place in whole], labels)

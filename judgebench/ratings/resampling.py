@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from judgebench.errors import UserError
-from judgebench.ratings.intervals import Codes, Estimate, Floats, cluster_codes
+from judgebench.ratings.intervals import FLAT, Codes, Estimate, Floats, cluster_codes
 
 DRAWS = 2000
 """Draws of a bootstrap unless told otherwise."""
@@ -80,6 +80,8 @@ def with_interval(
     if "clusters" in parameters and "resample" in parameters:
         own: Estimate = statistic(*columns, clusters=codes.tolist(), resample=Resample(draws, seed, level))
         return own
+    if not n:
+        return Estimate(value=None, note="no scores")
     value, note = _plain(statistic(*columns))
     groups = len(set(codes.tolist()))
     if value is None or groups < 2:
@@ -201,6 +203,9 @@ def _interval(value: float, values: Floats, n: int, groups: int, note: str, leve
     kept = "; ".join(filter(None, notes))
     if missing > MOST_UNDEFINED * draws or len(defined) < 2:
         return Estimate(value=value, n=n, clusters=groups, note=kept + ": no interval")
+    if np.ptp(defined) < FLAT:
+        kept = "; ".join(filter(None, (note, "no variation between questions: no interval")))
+        return Estimate(value=value, se=0.0, n=n, clusters=groups, note=kept)
     low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2], method="linear")
     return Estimate(
         value=value, low=float(low), high=float(high), se=float(defined.std(ddof=1)), n=n, clusters=groups, note=kept

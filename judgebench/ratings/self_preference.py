@@ -99,18 +99,18 @@ def excess_log_odds(
     """
     if any(not 0 <= each <= 1 for pair in (*own, *other) for each in pair):
         raise UserError("points must lie in [0, 1]")
-    if other and (own_clusters is None) != (other_clusters is None):
+    if len(other) and (own_clusters is None) != (other_clusters is None):
         raise UserError("clusters are needed for both own and other, or for neither")
-    clusters = None if own_clusters is None else [*own_clusters, *(other_clusters or ())]
+    clusters = None if own_clusters is None else [*own_clusters, *(() if other_clusters is None else other_clusters)]
     n = len(own) + len(other)
     codes = cluster_codes(clusters, n)
     groups = int(codes.max()) + 1 if n else 0
-    if not own:
+    if not len(own):
         return Estimate(value=None, n=n, clusters=groups, note="no answer of the judge's family")
     value = 0.0
     influence = np.zeros(n)
     for pairs, start, sign in ((own, 0, 1.0), (other, len(own), -1.0)):
-        for column, side in ((0, 1.0), (1, -1.0)) if pairs else ():
+        for column, side in ((0, 1.0), (1, -1.0)) if len(pairs) else ():
             points = np.array([pair[column] for pair in pairs])
             mean = float(points.mean())
             if mean in (0.0, 1.0):

@@ -104,7 +104,7 @@ def betting(scores: Sequence[float], null: float = 0.5, alpha: float = 0.05) -> 
     return _process(np.logaddexp(up[0], down[0]) - math.log(2), up[0] > down[0], alpha)
 
 
-def hedged(scores: Floats, null: float = 0.5) -> tuple[Floats, Floats]:
+def hedged(scores: Floats | Sequence[Sequence[float]], null: float = 0.5) -> tuple[Floats, Floats]:
     """Log capital of the two halves after each score, for many sequences at once.
 
     Args:
@@ -113,7 +113,15 @@ def hedged(scores: Floats, null: float = 0.5) -> tuple[Floats, Floats]:
 
     Returns:
         Log capital of the bets above and below the null, runs × steps each.
+
+    Raises:
+        UserError: not runs × steps, a score outside [0, 1], or a null outside (0, 1).
     """
+    scores = np.asarray(scores, dtype=np.float64)
+    if scores.ndim != 2:
+        raise UserError("a row of scores for each run is needed; of one run that is [scores]")
+    _unit(scores.ravel().tolist())
+    _check_null(null)
     mean, variance = _predictable(scores)
     gap = mean - null
     bet = gap / (variance + gap**2)
@@ -135,6 +143,7 @@ def betting_interval(scores: Sequence[float], alpha: float = 0.05, grid: int = 1
         UserError: a score outside [0, 1].
     """
     x = _unit(scores)
+    _check_level(alpha)
     if not len(x):
         return 0.0, 1.0
     mean, variance = _predictable(x[None, :])
@@ -157,6 +166,7 @@ def empirical_bernstein(scores: Sequence[float], alpha: float = 0.05, cap: float
         UserError: a score outside [0, 1].
     """
     x = _unit(scores)
+    _check_level(alpha)
     mean, variance = _predictable(x[None, :])
     step = np.arange(1, len(x) + 1)
     bet = np.minimum(np.sqrt(2 * math.log(2 / alpha) / (variance[0] * step * np.log1p(step))), cap)
@@ -175,19 +185,23 @@ def asymptotic(scores: Sequence[float], alpha: float = 0.05, best_at: int = 100)
     ``best_at``.
 
     Centre: running mean; radius: σ_t sqrt(2 (tρ² + 1)/(t²ρ²) ln(sqrt(tρ² + 1)/alpha)), σ_t by n, and
-    ρ² = (-2 ln alpha + ln(-2 ln alpha + 1)) / best_at. It holds for large t only: no bound at the first few scores.
+    ρ² = (-2 ln alpha + ln(-2 ln alpha + 1)) / best_at. It holds for large t only: no bound at the first few scores,
+    and where the scores have not varied yet (radius 0) the ends are 0 and 1.
 
     Raises:
-        UserError: a score that is not finite.
+        UserError: a score outside [0, 1].
     """
-    x = finite(scores)
+    x = _unit(scores)
+    _check_level(alpha)
     step = np.arange(1, len(x) + 1)
     rho2 = (-2 * math.log(alpha) + math.log(-2 * math.log(alpha) + 1)) / best_at
     centre = np.cumsum(x) / step
     sd = np.sqrt(np.maximum(np.cumsum(x**2) / step - centre**2, 0))
     inside = step * rho2 + 1
     radius = sd * np.sqrt(2 * inside / (step**2 * rho2) * np.log(np.sqrt(inside) / alpha))
-    return _sequence(centre, radius, np.clip(centre - radius, 0, 1), np.clip(centre + radius, 0, 1))
+    known = sd > 1e-9
+    low, high = np.where(known, np.clip(centre - radius, 0, 1), 0.0), np.where(known, np.clip(centre + radius, 0, 1), 1)
+    return _sequence(centre, radius, low, high)
 
 
 def _predictable(scores: Floats) -> tuple[Floats, Floats]:
@@ -202,6 +216,7 @@ def _predictable(scores: Floats) -> tuple[Floats, Floats]:
 
 
 def _process(logs: Floats, above: np.ndarray[tuple[int], np.dtype[np.bool_]], alpha: float) -> EProcess:
+    _check_level(alpha)
     reached = np.flatnonzero(logs >= math.log(1 / alpha) - 1e-12)
     first = int(reached[0]) if len(reached) else None
     return EProcess(
@@ -221,6 +236,11 @@ def _unit(scores: Sequence[float]) -> Floats:
     if len(x) and (x.min() < 0 or x.max() > 1):
         raise UserError(f"scores must lie in [0, 1], found {x.min():g} to {x.max():g}")
     return x
+
+
+def _check_level(alpha: float) -> None:
+    if not 0 < alpha < 1:
+        raise UserError(f"alpha must lie in (0, 1), found {alpha}")
 
 
 def _check_null(null: float) -> None:

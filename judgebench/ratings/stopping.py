@@ -75,7 +75,8 @@ def pair_states(
         transitive: for a ranking: who is better than one that is better than a third counts as better than the third.
 
     Raises:
-        UserError: the same pair twice, a game of a question that is not in the order, or a score outside [0, 1].
+        UserError: the same pair twice or of one model, a question twice in the order, a game of a question that is not
+            in it, or a score outside [0, 1].
     """
     return _states(games, pairs, order, (alpha, hypotheses), transitive=transitive, interval=True)
 
@@ -91,10 +92,15 @@ def _states(
 ) -> list[PairState]:
     """`pair_states`, with or without the intervals, which cost most."""
     alpha, hypotheses = level
-    pairs = list(pairs)
+    pairs = [(left, right) for left, right in pairs]
     if len({frozenset(pair) for pair in pairs}) != len(pairs):
         raise UserError("a pair stands twice among the hypotheses")
+    for left, right in pairs:
+        if left == right:
+            raise UserError(f"a hypothesis joins two models, found {left!r} against itself")
     place = {question: number for number, question in enumerate(order)}
+    if len(place) != len(order):
+        raise UserError("a question stands twice in the order")
     scores: dict[tuple[str, str], dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     ways = {(left, right): ((left, right), False) for left, right in pairs}
     ways |= {(right, left): ((left, right), True) for left, right in pairs}

@@ -33,5 +33,5 @@ def style_differences(first: dict[str, int], second: dict[str, int]) -> dict[str
     >>> style_differences(style_counts("ab"), style_counts("abcdef"))["length"]
     -0.5
     """
-    sums = {name: first[name] + second[name] for name in FEATURES}
+    sums = {name: first[name] + second[name] for name in FEATURES if name in first and name in second}
     return {name: (first[name] - second[name]) / total if total else 0.0 for name, total in sums.items()}

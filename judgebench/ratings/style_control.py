@@ -64,7 +64,9 @@ def differences(
         ours, theirs = finite(first[name]), finite(second[name])
         if len(ours) != len(theirs):
             raise UserError(f"{name!r}: {len(ours)} counts of first answers but {len(theirs)} of second ones")
-        if len(ours) and min(ours.min(), theirs.min()) < 0:
+        if not len(ours):
+            raise UserError(f"{name!r}: no games, no differences")
+        if min(ours.min(), theirs.min()) < 0:
             raise UserError(f"{name!r}: a count is below 0")
         total = ours + theirs + add_one
         value = np.divide(ours - theirs, total, out=np.zeros_like(total), where=total > 0)
@@ -101,6 +103,9 @@ def fit(
     Raises:
         UserError: what `covariates.fit` and `differences` refuse, or no feature that ever differs.
     """
+    sizes = {len(values) for values in (*first.values(), *second.values())}
+    if not len(games) or sizes != {len(games)}:
+        raise UserError(f"style control needs one count a game of each feature, found {sorted(sizes)} for {len(games)}")
     held = [name for name in first if name in second and np.ptp(np.subtract(first[name], second[name])) > 0]
     gone = sorted(set(first) - set(held))
     if not held:

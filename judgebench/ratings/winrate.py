@@ -52,9 +52,9 @@ class WinRates(Record, frozen=True, kw_only=True):
     sem_half: float | None
     """sd (ddof 1) / sqrt n of the half-win rate; games taken as independent."""
     ci95_normal: tuple[float, float] | None
-    """Half-win rate ± 1.96 sem."""
+    """Half-win rate ± 1.96 sem; None for one game, or where no game differs from another."""
     ci95_t: tuple[float, float] | None
-    """Half-win rate ± t(n-1) sem."""
+    """Half-win rate ± t(n-1) sem; None as there."""
     decisive_wilson95: tuple[float, float] | None
     """Wilson's interval of the decisive win rate."""
     decisive_clopper_pearson95: tuple[float, float] | None
@@ -144,8 +144,8 @@ def win_rates(outcomes: Sequence[float]) -> WinRates:
         win_odds=_ratio(wins + ties / 2, losses + ties / 2),
         win_ratio=_ratio(wins, losses),
         sem_half=error,
-        ci95_normal=None if mean is None or error is None else normal_interval(mean, error),
-        ci95_t=None if mean is None or error is None else t_interval(mean, error, n - 1),
+        ci95_normal=None if mean is None or not error else normal_interval(mean, error),
+        ci95_t=None if mean is None or not error else t_interval(mean, error, n - 1),
         decisive_wilson95=wilson(wins, decisive) if decisive else None,
         decisive_clopper_pearson95=clopper_pearson(wins, decisive) if decisive else None,
         sign_test_p=sign_test(wins, losses) if decisive else None,
