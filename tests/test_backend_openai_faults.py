@@ -286,7 +286,10 @@ def test_ctrl_c_ends_a_stalled_call_at_once(tmp_path: Path) -> None:
             while not server.seen and time.monotonic() < until:
                 time.sleep(0.02)
             process.send_signal(signal.SIGINT)
-            _, errors = process.communicate(timeout=30)
+            try:
+                _, errors = process.communicate(timeout=30)
+            finally:
+                process.kill()
         assert process.returncode == -signal.SIGINT
         assert errors.decode().rstrip().endswith("KeyboardInterrupt")
 
