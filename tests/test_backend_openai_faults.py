@@ -270,7 +270,8 @@ def test_calls_under_way_are_cancelled_when_the_consumer_stops() -> None:
 
 def test_ctrl_c_ends_a_stalled_call_at_once(tmp_path: Path) -> None:
     script = (
-        "import sys\n"
+        "import signal, sys\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background job starts without it
         "from judgebench.backends.openai import OpenAIBackend\n"
         "from judgebench.types import Message, Model, Request\n"
         "model = Model(name='m', backend='openai', id='x', options={'base_url': sys.argv[1]})\n"
