@@ -131,23 +131,38 @@ def judge(
     return Results(folder)
 
 
-def compare(path: str | Path | Sequence[str | Path], a: str, b: str, *, allow_unlike: bool = False) -> list[Comparison]:
-    """Comparisons of two models on the items both have, as ``judgebench compare``.
+def compare(
+    path: str | Path | Sequence[str | Path], a: str = "", b: str = "", *,
+    pairs: Sequence[tuple[str, str]] | None = None, margin: float | None = None, calibrate: str = "",
+    random_labels: bool = False, bootstrap: int = 0, seed: int = 0, allow_unlike: bool = False,
+) -> list[Comparison]:  # fmt: skip
+    """Comparisons of models on the items both have, as ``judgebench compare``.
 
     Args:
         path: one run or several.
-        a: name of a model.
+        a: name of a model; every two models are compared where neither names nor pairs are given.
         b: name of the other; differences are a minus b.
+        pairs: several pairs in place of a and b; p-values are corrected for all that is compared (Holm, and
+            Benjamini-Hochberg).
+        margin: smallest difference that matters: tests whether two are as good as one another (TOST).
+        calibrate: ``human`` or ``human@NAME``: people's labels correct the judges (PPI++), shown beside.
+        random_labels: the declaration that those labels are a random sample of what was judged.
+        bootstrap: draws of a question bootstrap by category, shown beside; 0 makes none.
+        seed: of bootstraps and folds.
         allow_unlike: go on where they were not asked alike.
 
     Raises:
-        UserError: a model is unknown, or they share nothing.
+        UserError: a model is unknown, or they share nothing; one name without the other, or names and pairs.
         RunConflict: they were not asked alike.
     """
-    from judgebench.stages.compare import compare as stage
+    from judgebench.stages.comparisons import Extras, compare_pairs
 
+    if bool(a) != bool(b) or (a and pairs is not None):
+        raise UserError("compare two models by name, several pairs by pairs=, or every two by naming none")
     paths = [path] if isinstance(path, str | Path) else path
-    return stage([Run(run_path(str(each))) for each in paths], a, b, allow_unlike=allow_unlike)
+    extras = Extras(margin, calibrate, random_labels, bootstrap, seed)
+    chosen = [(a, b)] if a else pairs
+    return compare_pairs([Run(run_path(str(each))) for each in paths], chosen, extras, allow_unlike=allow_unlike)
 
 
 def meta_eval(

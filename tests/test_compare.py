@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 import pytest
 
+import judgebench
 from judgebench.errors import UserError
 from judgebench.runs import Journal, Run
 from judgebench.stages import compare as stage
@@ -211,3 +212,14 @@ def test_a_panel_stands_only_where_all_its_judges_agree(tmp_path: Path) -> None:
 def test_a_promise_by_labels_of_unknown_origin_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="--random-labels"):
         escalate.select(_run(tmp_path / "x", sample=""), (), "human", (0.9, 0.1))
+
+
+def test_python_takes_what_the_command_line_takes(run: Run) -> None:
+    every = judgebench.compare(run.path, margin=0.2, calibrate="human", bootstrap=200)
+    assert every == compare_pairs([run], None, Extras(margin=0.2, calibrate="human", bootstrap=200))
+    one = judgebench.compare(run.path, "a", "b", margin=0.2)
+    assert one == compare_pairs([run], [("a", "b")], Extras(margin=0.2))
+    assert judgebench.compare(run.path, pairs=[("a", "b"), ("a", "c")])[0].holm_p is not None
+    for wrong in ({"a": "a"}, {"a": "a", "b": "b", "pairs": [("a", "c")]}):
+        with pytest.raises(UserError, match="naming none"):
+            judgebench.compare(run.path, **wrong)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
 
 import msgspec
 
@@ -12,7 +11,7 @@ from judgebench.errors import UserError
 from judgebench.runs import Run
 from judgebench.stages import calibration
 from judgebench.stages.comparison_text import lines
-from judgebench.stages.comparisons import Comparison, Extras, compare_pairs
+from judgebench.stages.comparisons import Extras, compare_pairs
 from judgebench.stages.settings import run_path
 
 
@@ -59,22 +58,6 @@ def main(args: argparse.Namespace) -> int:
     else:
         sys.stdout.write("".join(line + "\n" for line in lines(found)))
     return 0
-
-
-def compare(runs: Sequence[Run], left: str, right: str, *, allow_unlike: bool = False) -> list[Comparison]:
-    """A comparison for each (suite, judge, rubric, dimension) in which both models have scores or met in games.
-
-    Args:
-        runs: where their answers and verdicts are.
-        left: A.
-        right: B.
-        allow_unlike: go on where the two were asked in different ways; the note says so.
-
-    Raises:
-        UserError: a model is unknown, or they share nothing.
-        RunConflict: the two were asked in different ways.
-    """
-    return compare_pairs(runs, [(left, right)], allow_unlike=allow_unlike)
 
 
 def _pair(text: str) -> tuple[str, str]:
