@@ -15,6 +15,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "vllm": "judgebench.backends.vllm:VLLMBackend",
         "scripted": "judgebench.backends.scripted:ScriptedBackend",
         "replay": "judgebench.backends.replay:ReplayBackend",
+        "classifier": "judgebench.backends.classifier:ClassifierBackend",
     },
     "scorers": {
         "choice": "judgebench.scorers.choice:ChoiceScorer",
@@ -32,6 +33,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "scale-probability": "judgebench.judges.probability:ScaleJudge",
         "own-reference": "judgebench.judges.own_reference:OwnReferenceJudge",
         "facts": "judgebench.judges.facts:FactsJudge",
+        "consistency": "judgebench.judges.consistency:ConsistencyJudge",
         "log-likelihood": "judgebench.judges.gptscore:LogLikelihoodJudge",
         "baseline/longest": "judgebench.judges.baselines:Longest",
         "baseline/first": "judgebench.judges.baselines:First",

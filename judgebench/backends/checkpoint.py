@@ -64,12 +64,13 @@ class Checkpoint:
         model: its ``id`` is the folder or the hub name.
         options: ``revision`` and ``trust_remote_code`` are used.
         weights: False where weights are not read at all (vLLM's dummy weights).
+        causal: False where a model need not continue a text (classifiers).
 
     Raises:
         UserError: not a folder with a model, pickled weights, or a hub name that is unknown or out of reach.
     """
 
-    def __init__(self, model: Model, options: CheckpointOptions, *, weights: bool = True) -> None:
+    def __init__(self, model: Model, options: CheckpointOptions, *, weights: bool = True, causal: bool = True) -> None:
         self.name = f"{model.backend}/{model.id}"
         self._id, self._options, self._weights = model.id, options, weights
         path = Path(model.id).expanduser()
@@ -81,7 +82,7 @@ class Checkpoint:
             self.config = _read_json(self.name, path / "config.json")
         else:
             self.config = _read_json(self.name, self._fetch_config())
-        if self.config.get("is_encoder_decoder"):
+        if causal and self.config.get("is_encoder_decoder"):
             raise UserError(f"{self.name}: an encoder-decoder model; only models that continue a text are taken")
         self._folder = path if self.local else None
 

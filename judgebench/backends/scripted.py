@@ -44,7 +44,7 @@ class ScriptedBackend:
     """
 
     Options = ScriptedOptions
-    provides = frozenset({"logprobs", "json_schema", "one_of"})  # whatever the function makes of it
+    provides = frozenset({"logprobs", "json_schema", "one_of", "entailment"})  # whatever the function makes of it
 
     def __init__(self, model: Model) -> None:
         read_options(model, ScriptedOptions)

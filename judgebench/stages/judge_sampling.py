@@ -10,7 +10,7 @@ from judgebench.stages.settings import Settings
 from judgebench.types import Judge, Model, Sampling
 
 ABLE = {"logprobs": ("openai", "hf", "vllm", "scripted"), "json_schema": ("openai", "vllm", "scripted"),
-        "one_of": ("vllm", "scripted"), "loglikelihood": ("hf", "vllm")}  # fmt: skip
+        "one_of": ("vllm", "scripted"), "loglikelihood": ("hf", "vllm"), "entailment": ("classifier",)}  # fmt: skip
 """What a judge's requests may need → the built-in backends that give it."""
 
 
@@ -36,7 +36,8 @@ def refuse_unable(maker: Judge, model: Model, backend: object) -> None:
     for need in sorted(needs - given):
         able = ABLE[need]
         what = {"logprobs": "log-probabilities of replies", "json_schema": "replies held to a JSON schema",
-                "loglikelihood": "log-probabilities of a given text"}  # fmt: skip
+                "loglikelihood": "log-probabilities of a given text",
+                "entailment": "labels of a premise and a claim"}  # fmt: skip
         rubric = maker.rubric.partition("@")[0]
         raise UserError(
             f"rubric {rubric} needs {what.get(need, 'replies held to a choice of texts')}, which the backend "
