@@ -15,6 +15,7 @@ from judgebench.report.markup import Child, Safe, element, raw, together
 from judgebench.report.script import SCRIPT
 from judgebench.report.styles import STEPS, STYLES
 from judgebench.report.tables import Cell, Column, Row, Summary, Table, baselines, distinct, matching, suite_label
+from judgebench.report.usage import usage_table
 
 LEVELS = {"": ("", ""), "warn": (" !", " (warning)"), "bad": (" !!", " (too high)")}
 """Level → its mark and what a screen reader hears."""
@@ -46,7 +47,7 @@ def render_html(summary: Summary, details: Details) -> str:
         sections.append(("judged", "Judged", together(notes, blocks)))
     sections.append(("run", "What was run", _run(summary)))
     if summary["usage"]:
-        sections.append(("usage", "Usage", _table(overview.usage_table(summary), caption=False)))
+        sections.append(("usage", "Usage", _table(usage_table(summary), caption=False)))
     sections.append(("items", "Items", items_section(details, baselines(summary), anchors)))
     menu = element("nav", {"aria-label": "Sections"}, element("ul", [_menu(*section) for section in sections]))
     body = [element("section", element("h2", {"id": name}, title), content) for name, title, content in sections]

@@ -7,6 +7,7 @@ import re
 from judgebench.report import apart, judged, overview, protocols, sway
 from judgebench.report.figures import count, share
 from judgebench.report.tables import Cell, Summary, Table, distinct, judge_label
+from judgebench.report.usage import usage_table
 from judgebench.report.visible import one_line
 
 _SPECIAL = re.compile(r"[\\`*|~<>&$]|(?<!\w)_|_(?!\w)|\](?=[\[(:])")
@@ -63,7 +64,7 @@ def render_markdown(summary: Summary) -> str:
         lines += titled(table, 3)
     lines += _judged(summary)
     lines += _run(summary)
-    lines += titled(overview.usage_table(summary), 2)
+    lines += titled(usage_table(summary), 2)
     return "\n".join(lines).rstrip("\n") + "\n"
 
 

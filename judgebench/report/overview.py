@@ -1,4 +1,4 @@
-"""What was run, what came of it, exact scores and usage: the tables that need no judge."""
+"""What was run, what came of it, exact scores: the tables that need no judge."""
 
 from __future__ import annotations
 
@@ -320,23 +320,3 @@ def _category_cell(row: Row, category: str) -> Cell:
     if entry is None:
         return Cell(text=MISSING)
     return Cell(text=f"{rate(entry['value'])} ({count(entry['n'])})", sort=entry["value"])
-
-
-def usage_table(summary: Summary) -> Table:
-    """Requests and tokens per model and judge, and their sum."""
-    columns = (
-        name_column("Name"),
-        name_column("Role"),
-        Column(title="Requests", brief="requests"),
-        Column(title="Prompt tokens", brief="prompt tokens"),
-        Column(title="Completion tokens", brief="completion tokens"),
-    )
-    fields = ("requests", "prompt_tokens", "completion_tokens")
-    rows = []
-    for row in summary["usage"]:
-        name = judge_cell(summary, row["name"]) if row["role"] == "judge" else Cell(text=row["name"])
-        numbers = tuple(Cell(text=count(row[field]), sort=row[field]) for field in fields)
-        rows.append((name, Cell(text=row["role"]), *numbers))
-    sums = tuple(sum(row[field] for row in summary["usage"]) for field in fields)
-    total = f"In all {count(sums[0])} requests, {count(sums[1])} prompt and {count(sums[2])} completion tokens."
-    return Table(title="Usage", columns=columns, rows=tuple(rows), remarks=(total,) if rows else ())

@@ -10,6 +10,7 @@ from judgebench.report import apart, judged, overview, protocols, sway
 from judgebench.report.figures import count, share
 from judgebench.report.judge_card import JudgeCard, card_title, trial_table
 from judgebench.report.tables import Summary, Table
+from judgebench.report.usage import usage_table
 from judgebench.report.visible import one_line
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def print_summary(summary: Summary, console: Console) -> None:
             _print(table, table.title, console, remarks=made is sway.sway_table)
         for table in protocols.protocol_tables(summary, group):
             _print(table, table.title, console)
-    _print(overview.usage_table(summary), "Usage", console)
+    _print(usage_table(summary), "Usage", console)
 
 
 def print_cards(cards: Sequence[JudgeCard], console: Console) -> None:

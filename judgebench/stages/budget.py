@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -29,9 +29,10 @@ class Budget:
 
     The limits are on the run as a whole, whatever was spent on it by earlier commands. A call is made only while what
     was spent, what the calls under way are expected to take and what this one is expected to take stay within them. A
-    call is expected to take no more than the largest one of the same model so far and a quarter; before there was one,
-    a single call is made alone if its ``max_tokens`` would not fit. So a limit is passed by no more than what the
-    calls under way take above that.
+    call is expected to take no more than the largest one of the same model so far and a quarter, or after an earlier
+    command twice the mean; before there was any, as much as its ``max_tokens`` allow, and of a run that has spent
+    nothing yet the first call is made alone if that would not fit. So a limit is passed by no more than what the calls
+    under way take above that.
 
     Args:
         prices: what tokens cost; None where nobody said.
@@ -39,27 +40,22 @@ class Budget:
         max_tokens: most tokens, read and written; None is no limit.
         tokens: those spent before.
         cost: money spent before.
+        before: name → what earlier commands used of a model or judge.
     """
 
     def __init__(
         self, prices: PriceTable | None = None, max_cost: float | None = None, max_tokens: int | None = None,
-        *, tokens: int = 0, cost: float = 0.0,
+        *, tokens: int = 0, cost: float = 0.0, before: Mapping[str, Usage] | None = None,
     ) -> None:  # fmt: skip
         self.prices, self.max_cost, self.max_tokens = prices, max_cost, max_tokens
         self.tokens, self.cost = tokens, cost
+        self.before = before or {}
         self.reserved_tokens, self.reserved_cost = 0.0, 0.0
 
     @property
     def limited(self) -> bool:
         """Whether there is any limit."""
         return self.max_cost is not None or self.max_tokens is not None
-
-    @property
-    def used_up(self) -> bool:
-        """Whether nothing is left at all."""
-        return (self.max_tokens is not None and self.tokens >= self.max_tokens) or (
-            self.max_cost is not None and self.cost >= self.max_cost
-        )
 
     def allows(self, tokens: float, cost: float) -> bool:
         """Whether a call of this size fits beside those under way."""
@@ -107,7 +103,8 @@ def budget_of(run: Run, settings: Settings) -> Budget:
     usage = spent(run)
     tokens = sum(used.prompt_tokens + used.completion_tokens for used in usage.values())
     cost = cost_of(usage, table, known) if table is not None and settings.max_cost is not None else 0.0
-    return Budget(table, settings.max_cost, settings.max_tokens_total, tokens=tokens, cost=cost)
+    before = {name: used for (_, name), used in usage.items()}
+    return Budget(table, settings.max_cost, settings.max_tokens_total, tokens=tokens, cost=cost, before=before)
 
 
 def limits(settings: Settings) -> Budget:
@@ -154,7 +151,8 @@ class MeteredBackend:
         self.answered = 0
         self.seconds = 0.0
         self._tokens_a_character = 0.0
-        self._most_written = 0
+        before = budget.before.get(model.name, Usage())
+        self._most_written = 2 * before.completion_tokens / (before.requests or 1)
 
     def generate(self, requests: Iterable[Request]) -> Iterator[tuple[Request, Reply]]:
         """Each request with its reply, as the backend's own, while the budget lasts.
@@ -202,7 +200,7 @@ class MeteredBackend:
                     ended = True
                     return
                 size = self._size(request)
-                alone = not out and not self.answered and not self.budget.used_up
+                alone = not out and not self.answered and not self.budget.tokens
                 if self.budget.limited and not alone and not self.budget.allows(*size):
                     held.append(request)
                     return
@@ -235,7 +233,7 @@ class MeteredBackend:
         self.answered += 1
         if usage.prompt_tokens:
             self._tokens_a_character = max(self._tokens_a_character, usage.prompt_tokens / max(1, _characters(request)))
-        self._most_written = max(self._most_written, usage.completion_tokens)
+        self._most_written = max(self._most_written, float(usage.completion_tokens))
 
     def _size(self, request: Request | ChoiceRequest) -> tuple[float, float]:
         """Tokens and money that a call is expected to take at most."""
@@ -245,7 +243,7 @@ class MeteredBackend:
         written = 0.0
         if isinstance(request, Request):
             most = float(self.model.options.get("max_tokens") or request.sampling.max_tokens)
-            written = min(most, self._most_written * MARGIN) if self.answered else most
+            written = min(most, self._most_written * MARGIN) if self._most_written else most
         return read + written, 0.0 if self.price is None else self.price.of_tokens(read, written)
 
 

@@ -83,7 +83,8 @@ def summarise(
         "protocols": protocol_rows(run, verdicts, games[0], items),
         "cards": card_rows(run, judged),
         "ratings": [msgspec.to_builtins(rating) for rating in ratings],
-        "usage": _usage(answers, verdicts),
+        "usage": _usage(run, answers, verdicts),
+        "prices": {name: manifest.get("prices", {}).get(name, "") for name in ("date", "currency")},
         "warnings": [],
     }  # fmt: skip
     summary["warnings"] = [*_warnings(summary), *family_lines(run), *_doubts(run, answers, stale)]
@@ -117,14 +118,24 @@ def _scale(verdicts: Iterable[Verdict], rating: Rating) -> tuple[float, float]:
     return 0.0, 1.0
 
 
-def _usage(answers: Iterable[Answer], verdicts: Iterable[Verdict]) -> list[Row]:
+def _usage(run: Run, answers: Iterable[Answer], verdicts: Iterable[Verdict]) -> list[Row]:
+    """What each model and judge used, and what it cost; a cost of None is not known."""
     sums: dict[tuple[str, str], Usage] = defaultdict(Usage)
     for answer in answers:
         sums["model", answer.model] += answer.usage
     for verdict in verdicts:
         if verdict.usage != Usage():
             sums["judge", verdict.judge] += verdict.usage
-    return [{"name": name, "role": role, **msgspec.to_builtins(usage)} for (role, name), usage in sorted(sums.items())]
+    prices = run.manifest.get("prices", {}).get("by", {})
+    rows: list[Row] = []
+    for (role, name), usage in sorted(sums.items()):
+        price = prices.get(f"{role} | {name}")
+        used = usage.prompt_tokens + usage.completion_tokens
+        cost = None if price is None and used else 0.0
+        if price is not None:
+            cost = (usage.prompt_tokens * price[0] + usage.completion_tokens * price[1]) / 1e6
+        rows.append({"name": name, "role": role, **msgspec.to_builtins(usage), "cost": cost})
+    return rows
 
 
 def _warnings(summary: Row) -> list[str]:
