@@ -69,7 +69,7 @@ def test_every_command_in_the_readme_names_stages_flags_and_files_that_exist() -
     ):
         pages = "".join(
             subprocess.run([sys.executable, "-m", "judgebench", stage, "--help"], capture_output=True, text=True).stdout
-            for stage in ("run", "pull", "compare", "judge", "demo")
+            for stage in ("run", "pull", "compare", "judge", "audit", "demo")
         ) if flag != "--help" else "--help"  # fmt: skip
         assert flag in pages, flag
     for link in re.findall(r"\]\(([^)#]+)\)", README):

@@ -126,6 +126,11 @@ def test_fairevals_calibrated_outcome_conflicts_and_items_for_people_are_printed
         assert "0.315" in said
 
 
+def test_one_sample_in_one_order_has_no_entropy_and_picks_nobody_for_people(tmp_path: Path, talk: str) -> None:
+    (row,) = judged(tmp_path / "r", talk, "evidence-pair", evidence, orders="one").summary["protocols"]["evidence"]
+    assert (row["bpde"], row["conflict_rate"], row["for_people"], row["samples"]) == (None, None, [], 2)
+
+
 def lima(chat: Chat) -> str:
     if "Name a fruit" in chat[-1]["content"]:
         return "[[C]]"

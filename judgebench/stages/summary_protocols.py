@@ -115,7 +115,8 @@ def _evidence(group: Judged) -> list[Row]:
     rows = []
     for (_, _, _, dimension, left, right), found in evidence.of_verdicts(scored).items():
         said = [each.verdict for each in found.values()]
-        entropies = [each.bpde_normalised for each in found.values() if each.bpde_normalised is not None]
+        several = [each for each in found.values() if each.samples > 1]  # one sample cannot disagree with itself
+        entropies = [each.bpde_normalised for each in several if each.bpde_normalised is not None]
         rows.append(
             {
                 **group.place, "dimension": dimension, "left": left, "right": right, "items": len(found),
@@ -125,7 +126,7 @@ def _evidence(group: Judged) -> list[Row]:
                 "bpde": sum(entropies) / len(entropies) if entropies else None,
                 "samples": sum(each.samples for each in found.values()),
                 "unread": sum(each.unread for each in found.values()), "people_share": PEOPLE_SHARE,
-                "for_people": evidence.for_people(found, PEOPLE_SHARE),
+                "for_people": evidence.for_people(found, PEOPLE_SHARE) if several else [],
             }
         )  # fmt: skip
     return rows
