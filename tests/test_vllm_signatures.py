@@ -20,6 +20,7 @@ from vllm_stub import SIGNATURES, Stub
 from judgebench.backends.adapter import RANKS
 from judgebench.backends.vllm import VLLMBackend
 from judgebench.backends.vllm_options import VLLMOptions, engine_arguments
+from judgebench.cli import main
 from judgebench.errors import BackendError, UserError
 from judgebench.types import ChoiceRequest, Message, Model, Request, Sampling
 
@@ -173,6 +174,31 @@ def test_an_engine_that_dies_is_reported_and_the_next_call_starts_another(vllm: 
     vllm.fails = None
     assert len(list(opened.generate(asking(["abc", "def"])))) == 2
     assert len(vllm.engines) == 2
+
+
+def test_a_run_whose_engine_died_goes_on_and_asks_nothing_twice(vllm: Stub, tmp_path: Path) -> None:
+    suite = tmp_path / "open.yaml"
+    rows = "".join(f"  - {{id: '{n}', turns: ['question {n}']}}\n" for n in range(9))
+    suite.write_text(f"name: open\nversion: '1'\nsampling: {{max_tokens: 8}}\nitems:\n{rows}")
+    words = ["generate", str(tmp_path / "run"), "--suite", str(suite), "--model", f"m=vllm/{tiny_checkpoint()}"]
+    vllm.dies_after = 4
+    with pytest.raises(BackendError, match=r"died after 4 replies: RuntimeError: the device is gone.*same command"):
+        main([*words, "--quiet"])
+    vllm.dies_after = None
+    assert main([*words, "--quiet"]) == 0
+    first, second = (len(llm.llm_engine.asked) for llm in vllm.engines)
+    assert (first, second) == (9, 5)
+    lines = (tmp_path / "run" / "answers" / "m.jsonl").read_text().splitlines()
+    assert sorted(json.loads(line)["item"] for line in lines) == [str(n) for n in range(9)]
+    loaded = json.loads((tmp_path / "run" / "manifest.json").read_text())["models"]["m"]["loaded"]
+    assert loaded["batch_invariant"] is False
+    assert loaded["prefix_caching"] is True
+    assert loaded["engine"]["tensor_parallel_size"] == 1
+
+
+def test_batch_invariance_is_described(vllm: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VLLM_BATCH_INVARIANT", "1")
+    assert backend().describe()["batch_invariant"] is True
 
 
 def test_a_killed_engine_process_wakes_the_step_that_waits_for_it(vllm: Stub) -> None:

@@ -33,6 +33,8 @@ class Stub:
         self.device = "cuda"
         self.fails: Exception | None = None
         self.in_process = True
+        self.dies_after: int | None = None
+        self.stepped = 0
 
     def signature(self, name: str) -> inspect.Signature:
         """The signature of a function or method, without ``self``."""
@@ -153,8 +155,11 @@ class _Engine:
 
     def step(self, *given: Any, **named: Any) -> list[Any]:
         self._stub.bound("LLMEngine.step", *given, **named)
-        if isinstance(self._stub.fails, Exception):
+        if self._stub.fails:
             raise self._stub.fails
+        if self._stub.stepped == self._stub.dies_after:
+            raise RuntimeError("the device is gone")
+        self._stub.stepped += 1
         if not self._stub.in_process and self.engine_core.resources.engine_dead:
             raise self.engine_core.outputs_queue.get(timeout=30)
         key, (tokens, parameters) = self._waiting.popitem()

@@ -214,7 +214,8 @@ def _check_folder(name: str, folder: Path, weights: bool) -> None:
         raise UserError(f"{name}: {folder} is a file; the folder of a checkpoint is meant")
     if not (folder / "config.json").is_file():
         if (folder / "adapter_config.json").is_file():
-            raise UserError(f"{name}: {folder} holds an adapter, not a model; merge it into its base first")
+            way = f", or take vllm/BASE with --option NAME.adapter={folder}" if name.startswith("vllm/") else ""
+            raise UserError(f"{name}: {folder} holds an adapter, not a model; merge it into its base first{way}")
         raise UserError(f"{name}: {folder} is not a model: it has no config.json")
     if not any((folder / file).is_file() for file in TOKENIZER_FILES):
         raise UserError(f"{name}: {folder} has no tokenizer; one of these is due: {', '.join(TOKENIZER_FILES)}")
