@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -12,7 +13,7 @@ import pytest
 from judgebench import plugins
 from judgebench.backends import ray_cluster
 from judgebench.backends.desk import MOST_LOSSES, Desk
-from judgebench.backends.replica import SHARD, Replica, Replies, Shard
+from judgebench.backends.replica import SHARD, STOCK, Replica, Replies, Shard
 from judgebench.backends.replicas import Fleet, replicated, together
 from judgebench.errors import BackendError, MissingPackage, UserError
 from judgebench.stages.settings import Settings, checked
@@ -73,7 +74,7 @@ def driven(replica: Replica, requests: Iterable[Request], call: int = 1) -> list
     """Ids answered, as the driver would ask: a shard whenever the replica runs short."""
     desk, outstanding, waiting, found = Desk(requests), 0, 0, []
     while True:
-        shard = desk.shard(idle=not outstanding) if waiting < SHARD else []
+        shard = desk.shard(idle=not outstanding) if waiting < STOCK else []
         outstanding += len(shard)
         if not outstanding:
             return found
@@ -94,7 +95,7 @@ def test_a_backend_is_not_begun_anew_for_each_shard() -> None:
     replica = started()
     driven(replica, map(asking, range(50 * 8)))
     assert isinstance(replica._backend, Windows)
-    assert replica._backend.begun < 50 * 8 / SHARD / 2
+    assert replica._backend.begun < 50 * 8 / STOCK / 2
     replica.stop()
 
 
@@ -171,13 +172,13 @@ def test_requests_are_taken_from_their_source_only_as_they_are_sent() -> None:
 
 
 def test_lost_requests_go_first_then_alone_and_then_no_more() -> None:
-    desk = Desk(map(asking, range(20)))
+    desk = Desk(map(asking, range(2 * SHARD)))
     lost = desk.shard(idle=True)
     assert desk.take_back(lost) == []
     again = desk.shard(idle=True)
     assert again == lost
     assert desk.take_back(again[:2]) == []
-    assert [request.id for request in desk.shard(idle=False)] == ["r16", "r17", "r18", "r19"]
+    assert [request.id for request in desk.shard(idle=False)] == [f"r{number}" for number in range(SHARD, 2 * SHARD)]
     assert desk.shard(idle=False) == []
     assert not desk.empty
     alone = desk.shard(idle=True)
@@ -199,6 +200,15 @@ def test_without_ray_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
     with pytest.raises(MissingPackage, match=r"judgebench\[ray\]"):
         ray_cluster.join()
+
+
+def test_an_address_at_which_nobody_listens_is_refused_without_waiting_for_ray() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        address = f"127.0.0.1:{listening.getsockname()[1]}"
+        ray_cluster.refuse_silent(address)
+    with pytest.raises(BackendError, match=f"no Ray cluster answers at RAY_ADDRESS={address}: "):
+        ray_cluster.refuse_silent(address)
+    ray_cluster.refuse_silent("auto")
 
 
 def test_a_key_among_the_options_is_refused_before_ray_is_joined(monkeypatch: pytest.MonkeyPatch) -> None:

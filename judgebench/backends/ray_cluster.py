@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from typing import Any
 
 from judgebench.backends.replica import Replica
@@ -10,6 +11,9 @@ from judgebench.errors import BackendError, MissingPackage
 
 THREADS = 4
 """Calls that an actor takes at once: the exchange under way, one of a call that has ended, and questions."""
+
+CONNECT = 10.0
+"""Seconds until a cluster's address is given up."""
 
 
 def join() -> Any:
@@ -30,6 +34,7 @@ def join() -> Any:
             raise
         raise MissingPackage("ray", "ray") from None
     if not ray.is_initialized():
+        refuse_silent(os.environ.get("RAY_ADDRESS", ""))
         try:
             ray.init(log_to_driver=False, logging_level="ERROR", include_dashboard=False)
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
@@ -38,6 +43,21 @@ def join() -> Any:
             where = f"no Ray cluster answers at RAY_ADDRESS={address}" if address else "Ray does not start here"
             raise BackendError(f"{where}: {words}") from None
     return ray
+
+
+def refuse_silent(address: str) -> None:
+    """Nothing, where somebody listens at an address ``HOST:PORT``; Ray itself would ask for minutes.
+
+    Raises:
+        BackendError: nobody does.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():
+        return  # empty, or a word that Ray knows
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT).close()
+    except (OSError, OverflowError) as error:
+        raise BackendError(f"no Ray cluster answers at RAY_ADDRESS={address}: {error}") from None
 
 
 def new_actor(ray: Any, cpus: float, gpus: float) -> Any:

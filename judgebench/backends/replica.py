@@ -20,8 +20,11 @@ from judgebench.types import Backend, ChoiceReply, ChoiceRequest, Model, Record,
 
 Method = Literal["generate", "loglikelihood"]
 
-SHARD = 16
-"""Requests of one shard, and how many wait in a replica before more are asked for."""
+SHARD = 4
+"""Most requests of one shard: few, so that replicas share even a short list evenly."""
+
+STOCK = 16
+"""Requests waiting in a replica below which it asks for more, so that its backend need not pause."""
 
 GRACE = 0.2
 """Seconds for which a backend that asks for its next request waits for one that is on its way."""
@@ -132,7 +135,7 @@ class Replica:
             self._change.notify_all()
             self._change.wait_for(
                 lambda: self._answered or self._ended or shard.call != self._call
-                or (shard.more and len(self._waiting) < SHARD)
+                or (shard.more and len(self._waiting) < STOCK)
             )  # fmt: skip
             if shard.call != self._call:
                 return Replies(call=shard.call)
@@ -237,6 +240,6 @@ class Replica:
                     return
                 request = self._waiting.popleft()
                 self._taken.add(request.id)
-                if len(self._waiting) < SHARD:
+                if len(self._waiting) < STOCK:
                     self._change.notify_all()
             yield request

@@ -14,7 +14,7 @@ from judgebench import plugins
 from judgebench.backends import ray_cluster
 from judgebench.backends.desk import MOST_LOSSES, Asked, Desk
 from judgebench.backends.options import read_options
-from judgebench.backends.replica import SHARD, Fault, Method, Shard
+from judgebench.backends.replica import STOCK, Fault, Method, Shard
 from judgebench.backends.secret_values import find_secret
 from judgebench.errors import BackendError, UserError
 from judgebench.types import ChoiceReply, ChoiceRequest, Model, Record, Reply, Request
@@ -22,7 +22,7 @@ from judgebench.types import ChoiceReply, ChoiceRequest, Model, Record, Reply, R
 CARRIED = ("OPENAI_BASE_URL",)
 """Environment variables that go with the model, for they say who is asked; keys never do."""
 
-ON_DEVICES = ("hf", "vllm")
+ON_DEVICES = ("hf", "vllm", "classifier")
 """Backends whose replicas take GPUs where the cluster has any."""
 
 PLACEMENT = 300.0
@@ -174,7 +174,7 @@ class Replicas:
         if seat.stage != "ready" or seat.future is not None:
             return
         shard: list[Asked] = []
-        if seat.waiting < SHARD and not seat.alone:
+        if seat.waiting < STOCK and not seat.alone:
             shard = desk.shard(idle=not seat.outstanding)
             seat.alone = len(shard) == 1 and desk.suspected(shard[0])
         seat.outstanding.update({request.id: request for request in shard})
