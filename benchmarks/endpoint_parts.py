@@ -144,7 +144,7 @@ def judging(path: Path, base: str, *more: str, concurrency: int = 64) -> list[st
     return [
         sys.executable, "-m", "judgebench", "judge", str(path), "--judge", "j=openai/mock",
         "--rubric", "pointwise-general", "--option", f"j.base_url={base}",
-        "--max-concurrency", str(concurrency), *more,
+        "--max-concurrency", str(concurrency), "--no-cache", *more,
     ]  # fmt: skip
 
 

@@ -14,11 +14,11 @@ from typing import Literal
 
 Outcome = Literal["answered", "refused", "failed"]
 
-FIRST = 32
+FIRST = 64
 """Calls at once to begin with."""
 WINDOW = 8
 """Fewest calls in a window."""
-MANY = 0.1
+MANY = 0.25
 """Share of refused and failed calls in a window past which fewer are let through; below, single repeats do."""
 GAIN = 1.05
 """Replies a second must grow by this for a step to have been worth it, where each call became slower."""

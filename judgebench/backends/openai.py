@@ -29,7 +29,7 @@ from judgebench.backends.retry import LONGEST_WAIT, retry_after, wait_before
 from judgebench.errors import BackendError
 from judgebench.types import Message, Model, Reply, Request, Sampling
 
-HEAD_START = 1.0
+HEAD_START = 0.5
 """Seconds for which a backend's first call goes alone: what refuses every call refuses that one, at once."""
 
 REPEATED_TIMEOUTS = 2
@@ -57,7 +57,7 @@ class OpenAIBackend:
     while it waits. Whatever then remains is a reply with ``error`` set. Where five calls in a row come to that and
     nothing is answered meanwhile, the endpoint is dead: that is an error, and the calls not yet made are not wasted.
 
-    The first call goes alone for at most a second, so that a wrong key costs one call and not thousands.
+    The first call goes alone for at most half a second, so that a wrong key costs one call and not thousands.
     Proxies of the environment (``HTTPS_PROXY``, ``NO_PROXY`` ...) are honoured, except for this machine itself.
 
     Args:

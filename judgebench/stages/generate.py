@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from judgebench.stages import settings as flags
 from judgebench.stages.budget import budget_of, refuse_unpriced
 from judgebench.stages.opening import Ready, closing_words, identity, loaded_identity, opened, try_out
 from judgebench.stages.progress import Progress, say
+from judgebench.stages.seeds import draw_seed
 from judgebench.stages.settings import Settings
 from judgebench.suites import Suite, load_suite
 from judgebench.types import (
@@ -102,19 +102,10 @@ def generate(
         BudgetReached: a limit of the settings is reached; what was answered before is kept.
     """
     check(run, suites, models, settings, ready, quiet=quiet)
-    for suite in suites:
-        for model in models:
-            choose.keep(run, suite, model, settings)
-    for suite in suites:
-        run.save_items(suite.name, suite.items)
-        run.manifest["suites"][suite.name] = suite_record(suite, len(run.items(suite.name)))
-    for model in models:
-        entry = run.manifest["models"].setdefault(model.name, {})
-        entry.update(backend=model.backend, id=model.id, options=model.options)
-    run.save_manifest()
+    register(run, suites, models, settings)
     budget = budget_of(run, settings)
     for model in models:
-        planned = _planned(run, suites, model, settings, ready)
+        planned = tasks_of(run, suites, model, settings, ready)
         todo = [task for task in planned if not task.finished]
         if not todo:
             say(f"{model.name}: all {len(planned)} answers are there", quiet=quiet)
@@ -132,6 +123,20 @@ def generate(
             finally:
                 run.manifest["models"][model.name]["loaded"] = closing_words(backend, model, description, quiet=quiet)
                 run.save_manifest()
+
+
+def register(run: Run, suites: Sequence[Suite], models: Sequence[Model], settings: Settings) -> None:
+    """Writes into the run what is asked of whom: items, suites, models and the ways of answering."""
+    for suite in suites:
+        for model in models:
+            choose.keep(run, suite, model, settings)
+    for suite in suites:
+        run.save_items(suite.name, suite.items)
+        run.manifest["suites"][suite.name] = suite_record(suite, len(run.items(suite.name)))
+    for model in models:
+        entry = run.manifest["models"].setdefault(model.name, {})
+        entry.update(backend=model.backend, id=model.id, options=model.options)
+    run.save_manifest()
 
 
 def check(
@@ -162,7 +167,7 @@ def _held(run: Run, model: Model) -> set[str]:
     return {answer.suite for answer in read_records(run.answers_file(model.name), Answer)}
 
 
-def _planned(run: Run, suites: Sequence[Suite], model: Model, settings: Settings, ready: Ready) -> list[_Task]:
+def tasks_of(run: Run, suites: Sequence[Suite], model: Model, settings: Settings, ready: Ready) -> list[Task]:
     """Everything one model is to answer, done or not; the numbers are kept in the manifest."""
     recorded: Callable[[str, str], int] | None = None
     by_text = False
@@ -171,7 +176,7 @@ def _planned(run: Run, suites: Sequence[Suite], model: Model, settings: Settings
         with opened("model", model, here, ready, quiet=True) as (backend, description):
             recorded, by_text = getattr(backend, "samples_of", None), description.get("key") == "text"
     known = run.answers(model.name)
-    tasks: list[_Task] = []
+    tasks: list[Task] = []
     for suite in suites:
         before = len(tasks)
         ways = choose.generated(suite, settings), choose.compared(suite, settings)
@@ -180,7 +185,7 @@ def _planned(run: Run, suites: Sequence[Suite], model: Model, settings: Settings
             samples = max(1, recorded(key, suite.name)) if recorded else settings.samples or 1
             for sample in range(samples):
                 answer = known.get((suite.name, item.id, model.name, sample))
-                tasks.append(_Task(suite, item, model.name, sample, answer, ways))
+                tasks.append(Task(suite, item, model.name, sample, answer, ways))
         counts = run.manifest["planned"]
         key = f"{suite.name} | {model.name}"
         counts[key] = max(counts.get(key, 0), len(tasks) - before)
@@ -188,7 +193,7 @@ def _planned(run: Run, suites: Sequence[Suite], model: Model, settings: Settings
     return tasks
 
 
-class _Task:
+class Task:
     """One item to be answered once by one model, and how far it has come."""
 
     def __init__(
@@ -205,6 +210,7 @@ class _Task:
 
     @property
     def finished(self) -> bool:
+        """Whether nothing is to be asked."""
         return self.written and not self.to_compare and not (self.generates and self.failed)
 
     @property
@@ -266,7 +272,7 @@ class _Task:
         return self.answer
 
 
-def _compare(tasks: list[_Task], backend: Backend, journal: Journal, *, quiet: bool) -> None:
+def _compare(tasks: list[Task], backend: Backend, journal: Journal, *, quiet: bool) -> None:
     """Log-probabilities of the choices, for the tasks that want them."""
 
     def requests() -> Iterator[ChoiceRequest]:
@@ -283,7 +289,7 @@ def _compare(tasks: list[_Task], backend: Backend, journal: Journal, *, quiet: b
         choose.compare(requests, len(tasks), take, backend, journal, tasks[0].answer.model, quiet=quiet)
 
 
-def _answer(todo: list[_Task], backend: Backend, journal: Journal, settings: Settings, *, quiet: bool) -> None:
+def _answer(todo: list[Task], backend: Backend, journal: Journal, settings: Settings, *, quiet: bool) -> None:
     _compare([task for task in todo if task.to_compare], backend, journal, quiet=quiet)
     todo = [task for task in todo if task.generates and (task.failed or not task.written)]
     if not todo:
@@ -291,9 +297,9 @@ def _answer(todo: list[_Task], backend: Backend, journal: Journal, settings: Set
     turns = sum(len(task.item.turns) - len(task.answer.turns) for task in todo)
     with Progress(f"{todo[0].answer.model}: answers", turns, backend=backend, quiet=quiet) as progress:
         while todo:
-            asked: dict[str, _Task] = {}
+            asked: dict[str, Task] = {}
 
-            def requests(todo: list[_Task] = todo, asked: dict[str, _Task] = asked) -> Iterator[Request]:
+            def requests(todo: list[Task] = todo, asked: dict[str, Task] = asked) -> Iterator[Request]:
                 for task in todo:
                     request = task.request(settings)
                     asked[request.id] = task
@@ -320,11 +326,6 @@ def sampling(suite: Suite, item: Item, settings: Settings, turn: int = 1, sample
     first = draw_seed(settings.seed, suite.name, item.id, turn)
     seed = (first + sample) % (1 << 31) if chosen.temperature != 0 else None
     return msgspec.structs.replace(chosen, seed=seed)
-
-
-def draw_seed(seed: int, *key: object) -> int:
-    """A seed in 0…2³¹−1 that depends on the run's seed and on what is drawn, never on the order of calls."""
-    return int.from_bytes(hashlib.sha256(repr((seed, *key)).encode()).digest()[:4], "big") >> 1
 
 
 def _parts(suite: Suite, model: Model, settings: Settings) -> dict[str, object]:

@@ -10,8 +10,8 @@ import msgspec
 from judgebench.errors import UserError
 from judgebench.judges import matchups
 from judgebench.runs import Journal, Run
-from judgebench.stages.generate import draw_seed
 from judgebench.stages.progress import Progress
+from judgebench.stages.seeds import draw_seed
 from judgebench.stages.settings import Settings
 from judgebench.types import (
     Backend,

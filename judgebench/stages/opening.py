@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,7 +25,7 @@ WITHOUT_MODEL = ("baseline", "judge")
 
 THROUGHPUT = frozenset(
     {"max_concurrency", "batch_size", "batch_positions", "timeout", "max_retries", "device", "tensor_parallel_size"}
-    | {"gpu_memory_utilization", "base_url", "api_key_env"}
+    | {"gpu_memory_utilization", "base_url", "api_key_env", "deadline", "batch"}
 )
 """Options that change how fast or from where an answer comes, not which answer."""
 
@@ -62,10 +63,10 @@ def opened(
         backend = ready[role, model.name]
         yield metered(backend, model, budget) if budget.limited else backend, _described(backend, model, quiet)
         return
-    made = _made(model, settings)
+    fresh = _made(model, settings)
     try:
-        description = _described(made, model, quiet)
-        counted = metered(made, model, budget)
+        description = _described(fresh, model, quiet)
+        counted = metered(fresh, model, budget)
         cache, parts = _cache(model, description, settings)
         if cache is None:
             yield counted, description
@@ -73,11 +74,11 @@ def opened(
         try:
             yield counted if isinstance(parts, str) else cached(counted, cache, model, parts), description
             if model.backend not in FREE and (speed := counted.speed()):
-                cache.keep_speed(speed_key(model, description), speed)
+                cache.keep_speed(speed_key(model), speed)
         finally:
             cache.close()
     finally:
-        made.close()
+        fresh.close()
 
 
 def _cache(
@@ -94,10 +95,20 @@ def responses_file() -> Path:
     return cache_folder() / "responses.sqlite"
 
 
-def speed_key(model: Model, description: Mapping[str, Any]) -> str:
-    """What a measured speed is kept under: backend, model and where it stands or what it runs on."""
-    place = description.get("base_url") or description.get("device") or ""
+def speed_key(model: Model) -> str:
+    """What a measured speed is kept under: backend, model and where it stands."""
+    usual = os.environ.get("OPENAI_BASE_URL", "") if model.backend == "openai" else ""
+    place = model.options.get("base_url") or usual
     return " ".join(map(str, (model.backend, model.id, place)))
+
+
+def made(model: Model, settings: Settings) -> Backend:
+    """A new backend of a model in this process, with the shared flags it takes; nothing is asked.
+
+    Raises:
+        UserError: the backend is unknown, not installed, or refuses an option.
+    """
+    return _made(model, msgspec.structs.replace(settings, executor="local", replicas=1))
 
 
 def try_out(role: Role, models: Iterable[Model], settings: Settings, ready: Ready) -> None:
