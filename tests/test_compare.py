@@ -12,11 +12,18 @@ import pytest
 
 import judgebench
 from judgebench.errors import UserError
+from judgebench.ratings import bradley_terry
+from judgebench.ratings.ranks import fit_ranks
+from judgebench.report.markdown import render_markdown
+from judgebench.report.places import ties_line
 from judgebench.runs import Journal, Run
 from judgebench.stages import compare as stage
 from judgebench.stages import escalate, rate
 from judgebench.stages.comparisons import Extras, compare_pairs
-from judgebench.types import Answer, Item, Verdict
+from judgebench.stages.games import games_of
+from judgebench.stages.settings import Settings
+from judgebench.stages.summary_fits import fit_rows
+from judgebench.types import Answer, Game, Item, Verdict
 
 STRENGTH = {"a": 0.75, "b": 0.5, "c": 0.45}
 ITEMS = 240
@@ -223,3 +230,33 @@ def test_python_takes_what_the_command_line_takes(run: Run) -> None:
     for wrong in ({"a": "a"}, {"a": "a", "b": "b", "pairs": [("a", "c")]}):
         with pytest.raises(UserError, match="naming none"):
             judgebench.compare(run.path, **wrong)
+
+
+def test_rate_keeps_places_that_hold_at_once_and_which_model_of_ties_fits(run: Run) -> None:
+    summary = rate.rate(run, Settings())
+    (row,) = [row for row in summary["fits"] if row["judge"] == "j"]
+    places = {each["model"]: (each["best"], each["worst"]) for each in row["ranks"]}
+    games = [game for game in games_of(run, run.verdicts().values())[0] if game.judge == "j"]
+    sides = [[getattr(game, side) for game in games] for side in ("left", "right", "score", "item")]
+    told = fit_ranks(bradley_terry.fit(*sides))
+    assert places == {name: (rank.best, rank.worst) for name, rank in told.items()}
+    assert row["ties"] is None
+    assert "no game is a tie" in row["ties_note"]
+    text = render_markdown(summary)
+    assert "hold for all models at once" in text
+
+
+def test_the_report_says_which_model_of_ties_is_the_likelier() -> None:
+    games = [Game(suite="s", item=str(number), turn=1, judge="j", rubric="r", dimension="overall", left=left,
+                  right=right, score=score) for number, (left, right, score) in enumerate(
+             [("a", "b", 1.0), ("a", "b", 0.5), ("a", "b", 0.0), ("b", "c", 1.0), ("b", "c", 0.5), ("b", "c", 0.0),
+              ("a", "c", 1.0), ("a", "c", 1.0), ("a", "c", 0.5), ("c", "a", 1.0)] * 4)]  # fmt: skip
+    (row,) = fit_rows(games)
+    assert row["ties"]["davidson"] < 0
+    assert row["ties"]["better"] in ("davidson", "rao-kupper")
+    assert ("Davidson" if row["ties"]["better"] == "davidson" else "Rao–Kupper") + " is the likelier" in ties_line(
+        row["ties"]
+    )
+    (apart,) = fit_rows(games[:1])
+    assert apart["ranks"] is None
+    assert "separated" in apart["ranks_note"]

@@ -15,9 +15,10 @@ from rich.console import Console
 from summary_fixture import HOSTILE_MODEL, empty_summary, summary
 
 from judgebench.report import figures
-from judgebench.report.judged import Group, dimension_label, leaderboard, matrix, rank_ranges
+from judgebench.report.judged import Group, dimension_label, leaderboard, matrix
 from judgebench.report.leaderboard import COLUMNS, leaderboard_rows, render_csv
 from judgebench.report.markdown import plain, render_markdown
+from judgebench.report.places import rank_ranges
 from judgebench.report.terminal import print_summary
 from judgebench.report.visible import visible
 

@@ -16,6 +16,7 @@ from judgebench.report.figures import (
     spread,
 )
 from judgebench.report.overview import reasons
+from judgebench.report.places import ranked
 from judgebench.report.tables import (
     Cell,
     Column,
@@ -45,7 +46,7 @@ ELO_NOTE = (
     "Online Elo depends on the order of the games: shown are mean and standard deviation over random shuffles. "
     "Prefer Bradley–Terry, which does not."
 )
-RANK_NOTE = "Rank is a range: models that their 95 % intervals do not separate share places."
+RANK_NOTE = "Rank is a range: models that are not told apart at 95 % share places."
 
 
 class Group(Record, frozen=True, kw_only=True):
@@ -136,21 +137,6 @@ def estimates(summary: Summary, group: Group, dimension: str, method: str) -> li
     return sorted(rows, key=lambda row: (row["value"] is None, -(row["value"] or 0.0), row["model"]))
 
 
-def rank_ranges(rows: list[Row]) -> dict[str, tuple[int, int]]:
-    """Model → best and worst rank its interval allows; models without an interval are left out.
-
-    The best rank is 1 + the number of models whose interval lies wholly above, as arena leaderboards count it; the
-    worst leaves below it only those whose interval lies wholly below.
-    """
-    ends = {row["model"]: (row["low"], row["high"]) for row in rows if None not in (row["low"], row["high"])}
-    ranks = {}
-    for model, (low, high) in ends.items():
-        above = sum(other_low > high for other_low, _ in ends.values())
-        below = sum(other_high < low for _, other_high in ends.values())
-        ranks[model] = (1 + above, len(ends) - below)
-    return ranks
-
-
 def rating_text(row: Row) -> str:
     """One rating with its interval, in the form of its method."""
     if row["method"] == "online-elo":
@@ -172,11 +158,12 @@ def leaderboard(summary: Summary, group: Group, dimension: str) -> Table:
     present = distinct(row["method"] for row in ratings)
     methods = [method for method in METHODS if method in present] + [name for name in present if name not in METHODS]
     headline = estimates(summary, group, dimension, headline_method(summary, group, dimension))
-    ranks = rank_ranges(headline)
+    ranks, told = ranked(headline, matching(summary.get("fits", ()), **group.fields, dimension=dimension))
     notes = {row["note"] for row in ratings}
     common = notes.pop() if len(notes) == 1 else ""
     ends = grade_scale(summary, group, dimension)
     below = [f"Grades are on the rubric's scale, {ends[0]:g}–{ends[1]:g}."] if ends else []
+    below += told
     remarks = Remarks()
     rows = []
     for model in distinct([row["model"] for row in headline] + [row["model"] for row in ratings]):

@@ -20,6 +20,7 @@ from judgebench.stages import settings as flags
 from judgebench.stages import summary as summaries
 from judgebench.stages.games import dimensions_of, games_of, standing
 from judgebench.stages.settings import Settings
+from judgebench.stages.summary_fits import fit_rows
 from judgebench.stages.unscored import refuse_unscored
 from judgebench.types import Game, Rating, Verdict
 
@@ -88,7 +89,9 @@ def rate(run: Run, settings: Settings) -> dict[str, Any]:
     rubrics = dimensions_of(run)
     joint = joint_dimensions.families(games)
     ratings = rated(verdicts, games, rubrics) + joint_dimensions.ratings_of(games, joint)
-    summary = summaries.summarise(run, verdicts, (with_overall(games, rubrics), left_out), ratings, stale=stale)
+    every = with_overall(games, rubrics)
+    summary = summaries.summarise(run, verdicts, (every, left_out), ratings, stale=stale)
+    summary["fits"] = fit_rows(every)
     summary["dimensions"] = joint_dimensions.described(joint)
     summary["panels"] = [seat.row for seat in seats]
     summary["warnings"] += joint_dimensions.doubts(joint) + [seat.line for seat in seats]
