@@ -40,11 +40,17 @@ class Job:
         checkpoint: the parent.
         work: folder of checkpoints while it trains.
         quiet: say nothing.
+
+    A recipe may put on ``held`` what is to be closed after training, on ``closing`` what then gives a note, and on
+    ``kept`` files that are to lie beside the weights.
     """
 
     def __init__(self, settings: TrainSettings, checkpoint: Checkpoint, work: Path, *, quiet: bool) -> None:
         self.settings, self.checkpoint, self.work, self.quiet = settings, checkpoint, work, quiet
         self.notes: list[str] = []
+        self.held = contextlib.ExitStack()
+        self.closing: list[Callable[[], str]] = []
+        self.kept: list[Path] = []
         self.tokenizer = self._tokenizer()
 
     @property
@@ -211,11 +217,16 @@ def train(args: argparse.Namespace, recipe: Recipe) -> int:
     with _alone(work), quiet_libraries():
         _begin(work, plan)
         job = Job(settings, checkpoint, work, quiet=args.quiet)
-        made = _trained(job, recipe, rows, args)
+        with job.held:
+            made = _trained(job, recipe, rows, args)
+            for say_so in job.closing:
+                job.note(say_so())
         partial = target.with_name(f".{settings.name}.partial")
         shutil.rmtree(partial, ignore_errors=True)
         whole = _save(job, made, partial)
         record = _record(job, recipe, rows, plan, made, whole)
+        for file in job.kept:
+            shutil.copy(file, partial / file.name)
         records.write_record(partial, record)
         partial.rename(target)
     shutil.rmtree(work, ignore_errors=True)

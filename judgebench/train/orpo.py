@@ -1,0 +1,61 @@
+"""Odds-ratio preference optimisation: pairs → a checkpoint, with no reference model."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from typing import Any
+
+from judgebench.errors import UserError
+from judgebench.train.dpo import PAIRS
+from judgebench.train.rows import Rows, read_rows
+from judgebench.train.session import Job, Recipe, dataset, train
+from judgebench.train.settings import TrainSettings, add_training
+
+UNCUT = 1 << 30
+"""Length at which TRL's older trainers cut: never; rows that do not fit are dropped and counted instead."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds this stage's flags."""
+    add_training(parser)
+    parser.add_argument("--beta", type=float, default=0.1, metavar="X", help="weight of the odds ratio (default 0.1)")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Trains; see `judgebench.train.session.train`.
+
+    Returns:
+        0; exit codes of errors are theirs.
+    """
+    return train(args, RECIPE)
+
+
+def read(settings: TrainSettings, args: argparse.Namespace) -> Rows:
+    """Rows of ``prompt``, ``chosen`` and ``rejected``.
+
+    Raises:
+        UserError: beta is out of range.
+    """
+    if not args.beta > 0:
+        raise UserError(f"--beta {args.beta}: must be above 0")
+    return read_rows(settings.data, PAIRS)
+
+
+def build(job: Job, rows: Rows, args: argparse.Namespace) -> Any:
+    """TRL's ``ORPOTrainer`` (Hong et al. 2024, arXiv 2403.07691), which since TRL 1.0 is among its experiments."""
+    from trl.experimental.orpo import ORPOConfig, ORPOTrainer
+
+    config = ORPOConfig(**job.arguments(8e-6), max_length=UNCUT, beta=args.beta, remove_unused_columns=False)
+    return ORPOTrainer(
+        model=job.model(), args=config, train_dataset=dataset(job.chat(rows)), processing_class=job.tokenizer,
+        peft_config=job.peft(),
+    )  # fmt: skip
+
+
+def length(row: Mapping[str, Any]) -> int:
+    """Tokens of the longer side of a tokenised pair, prompt included."""
+    return max(len(row["chosen_input_ids"]), len(row["rejected_input_ids"]))
+
+
+RECIPE = Recipe(stage="orpo", read=read, build=build, length=length, options=("beta",))
