@@ -133,7 +133,7 @@ def test_each_protocol_reads_a_realistic_reply_in_its_form(
 
 
 STEPS = {"factscore": "test_judges_facts", "gptscore": "test_judges_gptscore",
-         "consistency": "test_judges_consistency"}  # fmt: skip
+         "consistency": "test_judges_consistency", "lm-examiner": "test_judges_examiner"}  # fmt: skip
 """Rubrics of judges of several steps, and the tests that are theirs."""
 SINGLE = [name for name in list_rubrics() if name not in STEPS]
 
