@@ -8,7 +8,7 @@ Files of before v2 do not name the baseline: ``--baseline`` does. The pre-releas
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,9 @@ def read(files: Sequence[Path], options: Options) -> Gathered:
             elif "messages" in row or "choices" in row:
                 _answer(row, suite, id, gathered)
             elif "prompt" in row or "turns" in row:
-                turns = [row.text("prompt")] if "prompt" in row else [_words(each, row) for each in row.get("turns")]
+                turns = (
+                    [row.text("prompt")] if "prompt" in row else [_words(each, row) for each in _turns(row.value, row)]
+                )
                 category = row.get("cluster") or row.get("subcategory") or row.get("category") or ""
                 gathered.item(suite, turns, id=id, place=row.place, category=str(category))
             else:
@@ -58,16 +60,23 @@ def _words(turn: Any, row: Row) -> str:
     return turn
 
 
+def _turns(holder: Mapping[str, Any], row: Row) -> list[Any]:
+    turns = holder.get("turns")
+    if not isinstance(turns, list):
+        raise row.fail(f"'turns' is {short(turns)}; a list is needed")
+    return turns
+
+
 def _answer(row: Row, suite: str, id: str, gathered: Gathered) -> None:
     model = row.text("model" if "model" in row else "model_id")
     own = row.text("ans_id" if "ans_id" in row else "answer_id") if "ans_id" in row or "answer_id" in row else ""
     asked: list[str] = []
     if "messages" in row:
-        messages = row.get("messages")
+        messages = row.objects("messages")
         asked = [_words(each, row) for each in messages if each.get("role") == "user"]
         chats = [[_words(each, row) for each in messages if each.get("role") == "assistant"]]
     else:
-        chats = [[_words(each, row) for each in choice["turns"]] for choice in row.get("choices")]
+        chats = [[_words(each, row) for each in _turns(choice, row)] for choice in row.objects("choices")]
     item = gathered.item(suite, asked, id=id, place=row.place)
     for number, said in enumerate(chats):
         gathered.answer(
@@ -77,7 +86,7 @@ def _answer(row: Row, suite: str, id: str, gathered: Gathered) -> None:
 
 def _games(row: Row, suite: str, id: str, gathered: Gathered, options: Options) -> list[Judged]:
     games = row.get("games")
-    if not isinstance(games, list) or len(games) > 2:
+    if not isinstance(games, list) or len(games) > 2 or not all(isinstance(game, dict | None) for game in games):
         raise row.fail(f"'games' is {short(games)}; one for each of the two orders is needed")
     model = row.text("model")
     baseline = row.text("baseline") if "baseline" in row else options.baseline

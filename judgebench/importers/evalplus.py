@@ -50,7 +50,7 @@ def _results(row: Row, gathered: Gathered, options: Options) -> None:
         given: list[dict[str, Any]] = solutions if isinstance(solutions, list) else [solutions]
         for sample, each in enumerate(given):
             place = f"{row.path}: row {task}"
-            solution = each.get("solution")
+            solution = each.get("solution") if isinstance(each, dict) else None
             if not isinstance(solution, str):
                 raise row.fail(f"{task}: its solution is {short(solution)}; a text is needed")
             side = Side(model=model, text=(solution,), sample=sample)

@@ -85,7 +85,7 @@ def _preference(row: Row, suite: str, gathered: Gathered, options: Options) -> J
     people = isinstance(row.get("judge"), str) and "conversation_a" in row
     sides, asked = [], []
     for letter in ("a", "b"):
-        chat = row.get(f"conversation_{letter}") or []
+        chat = row.objects(f"conversation_{letter}") if row.get(f"conversation_{letter}") else []
         asked = [_content(each, row) for each in chat if each.get("role") == "user"]
         said = tuple(_content(each, row) for each in chat if each.get("role") == "assistant")
         sides.append(Side(model=row.text(f"model_{letter}"), text=said or None))
@@ -116,5 +116,9 @@ def _judge(row: Row, options: Options) -> str:
 
 
 def _turn(row: Row) -> int:
-    found = row.get("turn")
-    return found if isinstance(found, int) and found > 0 else 1
+    found = row.number_or_none("turn")
+    if found is None:
+        return 1
+    if found < 1 or found != int(found):
+        raise row.fail(f"'turn' is {short(row.get('turn'))}; 1, 2 and so on are meant")
+    return int(found)

@@ -8,6 +8,7 @@ file's, else the folder's.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -57,7 +58,8 @@ def _task(path: Path) -> str:
 def _model(row: Row) -> str:
     if isinstance(row.get("model_name"), str):
         return row.text("model_name")
-    arguments = (row.get("config") or {}).get("model_args", "")
+    config = row.get("config")
+    arguments = config.get("model_args", "") if isinstance(config, dict) else ""
     if isinstance(arguments, dict):
         return str(arguments.get("pretrained") or arguments.get("model") or "")
     found = re.search(r"(?:pretrained|model)=([^,]+)", str(arguments))
@@ -83,11 +85,13 @@ def _sample(row: Row, suite: str, model: str, gathered: Gathered) -> None:
     for name in names:
         value = row.get(name)
         if isinstance(value, bool | int | float) and not name.endswith("_hash"):
+            finite = math.isfinite(value)
             gathered.verdicts.append(
                 Judged(
                     place=row.place, suite=suite, item=item, shown=(Side(model=model, text=(said[0],), sample=0),),
                     judge=JUDGE, dimension=name if filter in (None, "", "none") else f"{name} {filter}", kind="grade",
-                    scores=(float(value),), reply=_filtered(row),
+                    scores=(float(value),) if finite else (), reply=_filtered(row),
+                    error="" if finite else f"unreadable: recorded as {short(value)}",
                 )
             )  # fmt: skip
         elif name in row and not name.endswith("_hash"):

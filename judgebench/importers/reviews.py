@@ -9,8 +9,9 @@ says, else what its reviewers' names begin with; a reviewer that is a number is 
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from judgebench.importers.records import FIRST, SECOND, TIE, Gathered, Judged, Options, Side
@@ -89,6 +90,7 @@ def question(row: Row, suite: str, gathered: Gathered) -> str:
 def answer(row: Row, suite: str, gathered: Gathered) -> None:
     """Gathers an answer: with an id, or of a file that is named after its model."""
     item = row.text("question_id")
+    turns: list[list[object]]
     if "generation" in row:
         item = gathered.item(
             suite, [row.text("text")], id=item, place=row.place, category=str(row.get("category") or "")
@@ -97,13 +99,19 @@ def answer(row: Row, suite: str, gathered: Gathered) -> None:
     else:
         gathered.item(suite, (), id=item, place=row.place)
         model = row.text("model_id")
-        choices = row.get("choices")
-        turns = [each["turns"] for each in choices] if isinstance(choices, list) else [[row.text("text")]]
+        turns = [_turns(each, row) for each in row.objects("choices")] if "choices" in row else [[row.text("text")]]
     gathered.aliases[key(plain(row.path))] = model
     for number, words in enumerate(turns):
         id = row.text("answer_id") if "answer_id" in row and not number else ""
         sample = number if len(turns) > 1 else None
         gathered.answer(row.place, suite, item, model, [_said(each, row) for each in words], id=id, sample=sample)
+
+
+def _turns(choice: Mapping[str, object], row: Row) -> list[object]:
+    turns = choice.get("turns")
+    if not isinstance(turns, list):
+        raise row.fail(f"'turns' of a choice is {short(turns)}; a list of texts is needed")
+    return turns
 
 
 def _said(turn: object, row: Row) -> str:
@@ -169,7 +177,10 @@ def judged(row: Row, suite: str, item: str, shown: tuple[Side, ...], judge: str)
     if isinstance(score, list):
         if len(score) != 2 or not all(isinstance(each, int | float) and not isinstance(each, bool) for each in score):
             raise row.unknown("score", score, "two numbers, or 1, 2, 3 and -1,")
-        scores = () if -1 in score else (float(score[0]), float(score[1]))
+        if any(math.isinf(each) for each in score):
+            raise row.unknown("score", score, "two finite numbers, or 1, 2, 3 and -1,")
+        unread = -1 in score or any(math.isnan(each) for each in score)
+        scores = () if unread else (float(score[0]), float(score[1]))
     else:
         scores = {1: FIRST, 2: SECOND, 3: TIE, -1: ()}.get(score) if isinstance(score, int) else None
         if scores is None or isinstance(score, bool):

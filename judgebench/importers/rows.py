@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,20 @@ class Row:
             return None
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise self.fail(f"{key!r} is {short(value)}; a number is needed")
+        if math.isinf(value):
+            raise self.fail(f"{key!r} is {short(value)}; a finite number is needed")
         return float(value)
+
+    def objects(self, key: str) -> list[dict[str, Any]]:
+        """The list of objects in a column.
+
+        Raises:
+            UserError: there is none.
+        """
+        value = self.value.get(key)
+        if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
+            raise self.fail(f"{key!r} is {short(value)}; a list of objects is needed")
+        return value
 
     def unknown(self, key: str, found: object, allowed: str) -> UserError:
         """The error of a label that the format does not have."""

@@ -68,6 +68,8 @@ def _verdicts(row: Row, suite: str, key: str, options: Options) -> list[Judged]:
     found = []
     for order, each in enumerate(judgments):
         judgment: Any = each or {}
+        if not isinstance(judgment, dict) or not isinstance(judgment.get("judgment") or {}, dict):
+            raise row.fail(f"a judgment is {short(each)}; an object with decision and judgment is needed")
         decision, said = judgment.get("decision"), judgment.get("judgment") or {}
         scores = preference(decision, "A>B", "B>A", "A=B")
         if scores is None and decision is not None:

@@ -79,7 +79,7 @@ def alpaca_ranking(text: str) -> float | None:
     try:
         rows = ast.literal_eval(found[0]) if found else None
         ranks = {row["model"]: int(row["rank"]) for row in rows or ()}
-    except (ValueError, SyntaxError, TypeError, KeyError, RecursionError, MemoryError):
+    except (ValueError, SyntaxError, TypeError, KeyError, OverflowError, RecursionError, MemoryError):
         return None
     first = ranks.get("model_1")
     return float(first) if first in (1, 2) else None

@@ -6,16 +6,24 @@ than gamma facts, else exp(1 - gamma / facts).
 
 from __future__ import annotations
 
-import json
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+
+import msgspec
 
 from judgebench.errors import UserError
 from judgebench.types import Record, Verdict
 
 GAMMA = 10.0
 """Facts up to which an answer is penalised."""
+
+
+class _Words(msgspec.Struct, frozen=True):
+    """The words of a verdict on facts."""
+
+    supported: list[bool | None]
+    """One for each fact."""
 
 
 class FactScore(Record, frozen=True, kw_only=True):
@@ -100,8 +108,12 @@ def of_verdicts(verdicts: Iterable[Verdict], gamma: float = GAMMA) -> dict[tuple
     """(suite, judge, rubric, model) → FActScore, out of the words of verdicts on facts; others are passed over."""
     found: dict[tuple[str, str, str, str], dict[tuple[object, ...], list[bool | None]]] = defaultdict(dict)
     for verdict in verdicts:
-        if len(verdict.shown) == 1 and verdict.reply.startswith('{"facts"'):
-            key = verdict.suite, verdict.judge, verdict.rubric, verdict.shown[0][0]
-            answer = verdict.item, verdict.turn, verdict.shown[0][1], verdict.sample
-            found[key][answer] = json.loads(verdict.reply)["supported"]
+        if len(verdict.shown) != 1 or not verdict.reply.startswith('{"facts"'):
+            continue
+        try:
+            said = msgspec.json.decode(verdict.reply, type=_Words).supported
+        except msgspec.MsgspecError:
+            continue  # the words of another judge that begin alike
+        key = verdict.suite, verdict.judge, verdict.rubric, verdict.shown[0][0]
+        found[key][verdict.item, verdict.turn, verdict.shown[0][1], verdict.sample] = said
     return {key: factscore(list(answers.values()), gamma) for key, answers in sorted(found.items())}

@@ -26,6 +26,9 @@ TOP_LABELS, TOP_SCALE = 5, 20
 LEAST_MASS = 0.9
 """Below this share of the probability on the scale a grade is said to be doubtful."""
 
+MOST_LOGPROB = 0.01
+"""Above this a number is no log-probability."""
+
 NONE_GIVEN = "the backend gave no log-probabilities"
 
 
@@ -84,8 +87,9 @@ class SequenceScore(Record, frozen=True, kw_only=True):
 def label_preference(top_logprobs: Mapping[str, float], first: str = "m", second: str = "M") -> LabelPreference:
     """The preference for the first of two answers, by the probabilities of their labels (AlpacaEval 2).
 
-    A label that is not among the tokens has probability 0, as in the reference; where both are missing there is no
-    preference. Tokens count as a label once white space around them is taken off; several such are added up.
+    A label that is not among the tokens has probability 0, as in the reference; where both are missing, or one's number
+    is no log-probability (NaN, above 0), there is no preference. Tokens count as a label once white space around them
+    is taken off; several such are added up.
 
     Args:
         top_logprobs: token → natural log-probability, at the verdict's place.
@@ -95,6 +99,8 @@ def label_preference(top_logprobs: Mapping[str, float], first: str = "m", second
     >>> round(label_preference({"m": -0.3, "M": -1.4}).preference, 9)
     1.249739894
     """
+    if why := _no_logprob(top_logprobs, (first, second)):
+        return LabelPreference(p_first=None, preference=None, mass=0.0, note=why)
     one, other = _mass(top_logprobs, first), _mass(top_logprobs, second)
     if one + other == 0:
         return LabelPreference(p_first=None, preference=None, mass=0.0, note=f"neither {first!r} nor {second!r}")
@@ -117,6 +123,8 @@ def scale_score(top_logprobs: Mapping[str, float], scale: tuple[float, float] = 
     4.083
     """
     low, high = round(scale[0]), round(scale[1])
+    if why := _no_logprob(top_logprobs, [str(value) for value in range(low, high + 1)]):
+        return ScaleScore(score=None, mass=0.0, variance=None, note=why)
     masses = {value: _mass(top_logprobs, str(value)) for value in range(low, high + 1)}
     mass = math.fsum(masses.values())
     if mass == 0:
@@ -164,6 +172,14 @@ def sequence_score(logprobs: Sequence[float], weights: Sequence[float] | None = 
         raise UserError(f"{len(weights)} weights for {len(logprobs)} tokens: one each, none below 0, are meant")
     mean = math.fsum(w * value for w, value in zip(weights, logprobs, strict=True)) / math.fsum(weights)
     return SequenceScore(mean=mean, total=math.fsum(logprobs), perplexity=math.exp(-mean), tokens=len(logprobs))
+
+
+def _no_logprob(top_logprobs: Mapping[str, float], labels: Sequence[str]) -> str:
+    """Why a label's number is no log-probability; empty where all are. Endpoints round a certain 0 to just above it."""
+    for token, value in top_logprobs.items():
+        if token.strip() in labels and not value <= MOST_LOGPROB:
+            return f"{token!r} has {value} for a log-probability"
+    return ""
 
 
 def _mass(top_logprobs: Mapping[str, float], label: str) -> float:
@@ -234,7 +250,7 @@ class LabelJudge(_ProbabilityJudge):
         found = label_preference(top_logprobs, first, second)
         words = f"p({first}) = {found.p_first}; mass {found.mass:.6g}" + (f"; {found.note}" if found.note else "")
         if found.p_first is None:
-            return Reading(error=f"unreadable: no label among the tokens given ({found.note})", kind="probability")
+            return Reading(error=f"unreadable: no preference among the tokens given ({found.note})", kind="probability")
         return Reading(scores=(found.p_first, 1 - found.p_first), reply=words, kind="probability")
 
 

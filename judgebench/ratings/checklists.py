@@ -6,14 +6,22 @@ al. 2024) reports the share of an item and the share of items that meet all.
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+
+import msgspec
 
 from judgebench.errors import UserError
 from judgebench.ratings.battles import weighted_battles
 from judgebench.ratings.intervals import clustered_interval
 from judgebench.types import Record, Verdict
+
+
+class _Words(msgspec.Struct, frozen=True):
+    """A checklist verdict's words."""
+
+    answers: list[bool | None]
+    """One for each question."""
 
 
 class ChecklistShares(Record, frozen=True, kw_only=True):
@@ -85,8 +93,10 @@ def of_verdicts(verdicts: Iterable[Verdict]) -> dict[tuple[str, str, str, str], 
     for verdict in verdicts:
         if len(verdict.shown) != 1 or not verdict.reply.startswith('{"questions"'):
             continue
+        try:
+            said = msgspec.json.decode(verdict.reply, type=_Words).answers
+        except msgspec.MsgspecError:
+            continue  # the words of another judge that begin alike
         key = verdict.suite, verdict.judge, verdict.rubric, verdict.shown[0][0]
-        answers[key][verdict.item, verdict.turn, verdict.shown[0][1], verdict.sample] = json.loads(verdict.reply)[
-            "answers"
-        ]
+        answers[key][verdict.item, verdict.turn, verdict.shown[0][1], verdict.sample] = said
     return {key: drfr(list(found.values())) for key, found in sorted(answers.items())}
