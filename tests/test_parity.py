@@ -190,9 +190,12 @@ def test_hf_vllm_and_vllms_own_server_agree_on_one_checkpoint(suite: str) -> Non
     for found in (offline, online):
         assert found.prompts_same == found.prompts_known == 3, lines(found)
         assert (found.answered, found.finishes, found.scores["accuracy"][2]) == (3, {}, 0)
-        assert found.tokens_compared > 5
+        assert found.tokens_compared >= 3
         assert found.logprob_largest is not None
         assert found.logprob_largest < 1e-3
-    assert offline.agrees, lines(offline)  # the server itself leaves out half a character at the end of a reply
+    assert offline.agrees, lines(offline)
+    assert offline.tokens_compared > 10
+    # Of bytes that are no whole character the server gives other texts than we do, as tokens and at a reply's end.
+    assert online.prompt_lengths == 3
     assert offline.choices_largest is not None
     assert offline.choices_largest < 1e-3
