@@ -234,3 +234,5 @@ def test_log_likelihoods_of_different_models_are_never_pooled(tmp_path: Path) ->
     run.save_manifest()
     with pytest.raises(UserError, match="no common unit and are never pooled"):
         main(["rate", str(run.path), "--quiet", "--panel", "jury=j,k"])
+    with pytest.raises(UserError, match=r"j\+k: log-likelihoods of different models"):
+        main(["meta-eval", str(run.path), "--judge", "j+k", "--against", "j", "--quiet"])

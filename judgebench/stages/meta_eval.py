@@ -146,6 +146,9 @@ def meta_evaluate(
     if truth_name in judges:
         raise UserError(f"--judge {truth_name} is held against itself: name another with --against")
     chosen = _chosen(raters, judges, truth_name)
+    for panel in (rater.judge for rater in chosen if "+" in rater.judge):
+        for member in panel.split("+"):
+            panels.refuse_own_units(run, panel, _named(raters, member)[0].rubric)
     bench = Bench(
         policy=policy, resample=resample or Resample(), own=frozenset(),
         answers={answer.key: answer.turns for answer in run.answers().values()},

@@ -125,6 +125,19 @@ def refresh(run: Run) -> list[Seat]:
     return seats
 
 
+def refuse_own_units(run: Run, panel: str, rubric: str) -> None:
+    """Nothing, when grades of different judges by this rubric have a common unit.
+
+    Raises:
+        UserError: they have none.
+    """
+    if run.manifest["rubrics"].get(rubric, {}).get("judge") in OWN_UNITS:
+        raise UserError(
+            f"{panel}: log-likelihoods of different models (rubric {rubric.partition('@')[0]}) have no common unit "
+            "and are never pooled"
+        )
+
+
 def _seats(run: Run, judge: str, members: Sequence[str], method: Method, verdicts: Iterable[Verdict]) -> list[Seat]:
     people: dict[str, list[Verdict]] = defaultdict(list)
     said: dict[str, dict[str, list[Verdict]]] = defaultdict(lambda: defaultdict(list))
@@ -138,11 +151,7 @@ def _seats(run: Run, judge: str, members: Sequence[str], method: Method, verdict
         if len(by_judge) < QUORUM:
             continue
         by = run.manifest["rubrics"].get(rubric, {})
-        if by.get("judge") in OWN_UNITS:
-            raise UserError(
-                f"{judge}: log-likelihoods of different models (rubric {rubric.partition('@')[0]}) have no common unit "
-                "and are never pooled"
-            )
+        refuse_own_units(run, judge, rubric)
         present = [name for name in members if name in by_judge]
         pairwise = by.get("mode", "pairwise") == "pairwise"
         used: Method = method if pairwise else "mean"
