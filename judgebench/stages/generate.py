@@ -39,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     flags.add_suites(parser)
     flags.add_models(parser)
     flags.add_shared(parser)
+    flags.add_dry_run(parser)
 
 
 def main(args: argparse.Namespace) -> int:
@@ -58,6 +59,10 @@ def main(args: argparse.Namespace) -> int:
     refuse_unpriced(models, settings)
     try_out("model", models, settings, {})
     suites = load_suites(settings, quiet=args.quiet)
+    if args.dry_run:
+        from judgebench.stages.cost_tables import dry_run
+
+        return dry_run(path, settings, suites=suites, models=models)
     run = Run(path, create=True)
     generate(run, suites, models, settings, {}, quiet=args.quiet)
     return 0

@@ -58,6 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     flags.add_run(parser)
     flags.add_judges(parser)
     flags.add_shared(parser)
+    flags.add_dry_run(parser)
 
 
 def main(args: argparse.Namespace) -> int:
@@ -76,6 +77,10 @@ def main(args: argparse.Namespace) -> int:
     flags.check_owners(settings.option, [*others, *judges], [rubric.name for rubric in rubrics])
     refuse_unpriced(judges, settings)
     try_out("judge", judges, settings, {})
+    if args.dry_run:
+        from judgebench.stages.cost_tables import dry_run
+
+        return dry_run(path, settings, judges=judges, rubrics=rubrics)
     judge(run, judges, rubrics, settings, {}, quiet=args.quiet)
     refuse_unscored({"accuracy": [], "verdicts": judged_rows(run)}, settings.max_unscored)
     return 0
@@ -176,7 +181,7 @@ def judge(
     if not suites:
         raise UserError("nothing to judge: every suite of this run is scored exactly")
     check(run, judges, rubrics, settings)
-    recorded = _recorded(run)
+    recorded = recorded_in(run)
     budget = budget_of(run, settings)
     for model in judges:
         todo: list[tuple[Rubric, Judge, list[Matchup]]] = []
@@ -186,11 +191,11 @@ def judge(
             known = run.verdicts(run.verdicts_file(model.name, rubric.name))
             planned: list[Matchup] = []
             for suite in suites:
-                here = list(_planned(run, suite, recorded.get(suite, {}), maker, rubric, settings, scope, quiet))
+                here = list(planned_on(run, suite, recorded.get(suite, {}), maker, rubric, settings, scope, quiet))
                 planned += here
                 if settings.stop_when == "all":
                     _record_plan(run, suite, maker, rubric, here)
-            open_ = [matchup for matchup in planned if not _standing(matchup, maker, known)]
+            open_ = [matchup for matchup in planned if not standing(matchup, maker, known)]
             if settings.stop_when == "decided" and not _undecided(run, maker, planned, open_, settings):
                 say(f"{model.name} by {rubric.name}: every pair is decided, or asked in full", quiet=quiet)
             elif open_:
@@ -254,7 +259,7 @@ def _undecided(
     return stopping.next_matchups(run, maker, stopping.plan_of(run, maker, planned, settings), open_, settings)
 
 
-def _recorded(run: Run) -> dict[str, dict[str, dict[str, dict[int, Answer]]]]:
+def recorded_in(run: Run) -> dict[str, dict[str, dict[str, dict[int, Answer]]]]:
     """Suite → item → model → sample → answer."""
     found: dict[str, dict[str, dict[str, dict[int, Answer]]]] = {}
     for answer in run.answers().values():
@@ -263,7 +268,7 @@ def _recorded(run: Run) -> dict[str, dict[str, dict[str, dict[int, Answer]]]]:
     return found
 
 
-def _planned(
+def planned_on(
     run: Run, suite: str, recorded: matchups.Recorded, maker: Judge, rubric: Rubric, settings: Settings,
     scope: Scope | None, quiet: bool,
 ) -> Iterator[Matchup]:  # fmt: skip
@@ -313,7 +318,7 @@ def meetings_of(models: Sequence[str], settings: Settings, scope: Scope | None) 
     return found if scope is None else [pair for pair in found if set(pair) & set(scope.models)]
 
 
-def _standing(matchup: Matchup, maker: Judge, known: Mapping[tuple[Any, ...], Verdict]) -> bool:
+def standing(matchup: Matchup, maker: Judge, known: Mapping[tuple[Any, ...], Verdict]) -> bool:
     """True where every dimension has a verdict on these very answers, or an unreadable one: asking again pays twice."""
     why = missing(matchup)
     for verdict in verdicts_of(maker, matchup, {}, Usage(), ""):

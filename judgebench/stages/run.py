@@ -15,6 +15,7 @@ import yaml
 
 from judgebench import __version__
 from judgebench.errors import UserError
+from judgebench.rubrics import Rubric
 from judgebench.runs import Run
 from judgebench.stages import fallback, generate, judge, rate, report, score
 from judgebench.stages import settings as flags
@@ -23,6 +24,7 @@ from judgebench.stages.opening import Ready, try_out
 from judgebench.stages.scoring import check_scorers
 from judgebench.stages.settings import Settings
 from judgebench.stages.unscored import refuse_unscored
+from judgebench.suites import Suite
 from judgebench.types import Model
 
 PACKAGES = ("numpy", "scipy", "openai", "aiohttp", "torch", "transformers", "vllm")
@@ -38,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     flags.add_scoring(parser)
     flags.add_rating(parser)
     flags.add_shared(parser)
+    flags.add_dry_run(parser)
 
 
 def main(args: argparse.Namespace) -> int:
@@ -49,7 +52,10 @@ def main(args: argparse.Namespace) -> int:
     path = flags.run_path(args.run)
     stored = path / "config.yaml" if not (args.suite or args.model or args.config) else None
     settings = flags.resolve(args, stored)
-    whole(path, settings, models(settings), {}, quiet=args.quiet)
+    if args.dry_run:
+        plan(path, settings, models(settings), quiet=args.quiet)
+    else:
+        whole(path, settings, models(settings), {}, quiet=args.quiet)
     return 0
 
 
@@ -82,24 +88,13 @@ def whole(path: Path, settings: Settings, contestants: Sequence[Model], ready: R
         TooManyUnscored: at the end, when a judge or scorer is past ``max_unscored``.
         BudgetReached: a limit of the settings is reached; what was done is kept.
     """
-    judges, rubrics = judge.plan(settings, ready)
-    readers = [fallback.reader(settings.extract_with, settings)] if settings.extract_with else []
-    flags.check_owners(settings.option, [*contestants, *judges, *readers], [rubric.name for rubric in rubrics])
-    suites = generate.load_suites(settings, quiet=quiet)
+    judges, rubrics, readers, suites = _checked(settings, contestants, ready, quiet=quiet)
     closed = {suite.name: (suite.scorer, suite.scorer_options) for suite in suites if suite.scorer}
-    check_scorers(closed, settings)
-    if judges and len(closed) == len(suites):
-        raise UserError("--judge has nothing to judge: every suite named is scored exactly")
-    if readers and not closed:
-        raise UserError("--extract-with has nothing to read: no suite named is scored exactly")
-    refuse_unpriced([*contestants, *judges, *readers], settings)
-    try_out("model", contestants, settings, ready)
-    try_out("judge", [*judges, *readers], settings, ready)
     run = Run(path, create=True)
     generate.check(run, suites, contestants, settings, ready, quiet=True)
     judge.check(run, judges, rubrics, settings)
     names = [model.name for model in contestants]
-    scope = judge.Scope({suite.name: {item.id for item in suite.items} for suite in suites}, names)
+    scope = _scope(suites, contestants)
     if any(rubric.mode == "pairwise" for rubric in rubrics):
         judge.meetings_of(list(dict.fromkeys([*run.manifest["models"], *names])), settings, scope)
     _keep_config(run, resolved(settings))
@@ -115,6 +110,47 @@ def whole(path: Path, settings: Settings, contestants: Sequence[Model], ready: R
     report.report(run, quiet=quiet)
     refuse_unscored(summary, settings.max_unscored)
     return summary
+
+
+def plan(path: Path, settings: Settings, contestants: Sequence[Model], *, quiet: bool) -> None:
+    """Prints what `whole` would ask, with its checks; asks nobody and leaves the run as it is.
+
+    Args: as `whole`.
+    """
+    from judgebench.stages.cost_tables import dry_run
+
+    judges, rubrics, readers, suites = _checked(settings, contestants, {}, quiet=quiet)
+    dry_run(path, settings, suites=suites, models=contestants, judges=judges, rubrics=rubrics, readers=readers,
+            scope=_scope(suites, contestants))  # fmt: skip
+
+
+def _scope(suites: Sequence[Suite], contestants: Sequence[Model]) -> judge.Scope:
+    items = {suite.name: {item.id for item in suite.items} for suite in suites}
+    return judge.Scope(items, [model.name for model in contestants])
+
+
+def _checked(
+    settings: Settings, contestants: Sequence[Model], ready: Ready, *, quiet: bool
+) -> tuple[list[Model], list[Rubric], list[Model], list[Suite]]:
+    """Judges, rubrics, readers and suites, when everything fits together and every backend can be made.
+
+    Raises:
+        UserError: something does not, found before anything is spent.
+    """
+    judges, rubrics = judge.plan(settings, ready)
+    readers = [fallback.reader(settings.extract_with, settings)] if settings.extract_with else []
+    flags.check_owners(settings.option, [*contestants, *judges, *readers], [rubric.name for rubric in rubrics])
+    suites = generate.load_suites(settings, quiet=quiet)
+    closed = {suite.name: (suite.scorer, suite.scorer_options) for suite in suites if suite.scorer}
+    check_scorers(closed, settings)
+    if judges and len(closed) == len(suites):
+        raise UserError("--judge has nothing to judge: every suite named is scored exactly")
+    if readers and not closed:
+        raise UserError("--extract-with has nothing to read: no suite named is scored exactly")
+    refuse_unpriced([*contestants, *judges, *readers], settings)
+    try_out("model", contestants, settings, ready)
+    try_out("judge", [*judges, *readers], settings, ready)
+    return judges, rubrics, readers, suites
 
 
 def resolved(settings: Settings) -> str:
