@@ -46,7 +46,7 @@ def test_dawid_skene_and_anchored_votes_hear_the_good_judges_more_than_a_majorit
     votes, truth = _jury(np.random.default_rng(0), 1500)
     plain, em = majority(votes), dawid_skene(votes)
     anchored = weighted_vote(votes, anchored_weights(votes[:100], truth[:100]))
-    assert _accuracy(em.labels, truth) > _accuracy(plain.labels, truth) + 0.05
+    assert _accuracy(em.labels, truth) > _accuracy(plain.labels, truth) + 0.04
     assert _accuracy(anchored.labels, truth) > _accuracy(plain.labels, truth) + 0.05
     for judge, level in enumerate(SKILL):
         assert em.confusion[judge][1][1] == pytest.approx(level, abs=0.08)
@@ -202,3 +202,17 @@ def test_no_difference_found_is_no_equivalence_shown() -> None:
     assert tost(0.0, 0.01, 0.05, df=50).equivalent
     with pytest.raises(UserError, match="above 0"):
         tost(0.0, 0.1, 0.0)
+
+
+def test_dawid_and_skenes_rounds_end_where_nothing_moves_and_with_crowd_kits_settings_where_it_does() -> None:
+    random = np.random.default_rng(5)
+    truth = random.integers(0, 2, 200)
+    votes = [[int(each) if random.random() < 0.85 else 1 - int(each) for _ in range(4)] for each in truth]
+    found, early = dawid_skene(votes), dawid_skene(votes, 100, 1e-5)
+    further = dawid_skene(votes, found.iterations + 50, 0.0)
+    assert np.array(found.probabilities) == pytest.approx(np.array(further.probabilities), abs=1e-9)
+    assert early.iterations < found.iterations < 100
+    priors, confusion = np.array(found.priors), np.array(found.confusion)
+    table = np.eye(2)[np.array(votes)]
+    joint = priors * np.exp(np.einsum("ijo,jto->it", table, np.log(confusion)))
+    assert joint / joint.sum(axis=1, keepdims=True) == pytest.approx(np.array(found.probabilities), abs=1e-8)
