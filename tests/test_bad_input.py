@@ -29,6 +29,7 @@ SAID = {
     "eleven": "Rating: [[11/10]]", "eleven out of ten": "11 out of 10", "nothing": "", "white space": " \n\t ",
     "infinity": '{"helpfulness": 1e999, "accuracy": NaN, "language": null, "Factuality": Infinity}',
     "braces": "{" * 3000, "nan grades": "Score of the Assistant 1: nan\nScore of the Assistant 2: 11",
+    "a number without end": "{'Factuality': 0x" + "f" * 5000 + "}",
     "off a rubric's scale": "Feedback: fine. [RESULT] 11",
 }  # fmt: skip
 RUBRICS = (

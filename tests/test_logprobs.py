@@ -68,14 +68,14 @@ def test_what_a_server_leaves_out_or_mangles_is_not_there(given: object) -> None
 def test_what_vllm_says_of_each_token_is_cut_to_what_was_asked_for() -> None:
     from types import SimpleNamespace
 
-    from judgebench.backends.vllm import _noted
+    from judgebench.backends.vllm_sampling import noted
 
     def at(**values: float) -> dict[int, Any]:
         return {int(token[1:]): SimpleNamespace(logprob=value) for token, value in values.items()}
 
     given = [at(t9=-4.0, t2=-0.1, t3=-2.5), at(t2=-0.2, t7=-1.9)]
-    assert _noted([9, 2], given, 2) == [(-4.0, [(2, -0.1), (3, -2.5)]), (-0.2, [(2, -0.2), (7, -1.9)])]
-    assert _noted([9], None, 2) == []
+    assert noted([9, 2], given, 2) == [(-4.0, [(2, -0.1), (3, -2.5)]), (-0.2, [(2, -0.2), (7, -1.9)])]
+    assert noted([9], None, 2) == []
 
 
 def test_transformers_gives_them_before_temperature_and_beside_a_row_that_wants_none() -> None:

@@ -179,13 +179,17 @@ def _read_object(
     if name not in read:
         raise Unreadable(f"no verdict on {name}")
     found = read[name]
+    try:
+        words = str(found)
+    except ValueError:  # Python writes out no whole number of more than some thousand digits
+        raise Unreadable("a number too long to be a verdict") from None
     if rubric.not_applicable and isinstance(found, str) and found.strip().upper().rstrip(".") in ("N/A", "NA"):
         return ()
     if isinstance(found, bool) or not isinstance(found, (str, int, float)):
         raise Unreadable(f"verdict {found!r} is none of those allowed")
     if rubric.mode == "pointwise":
-        return (_in_scale(str(found), rubric.scale),)
-    return _label(rubric, str(found))
+        return (_in_scale(words, rubric.scale),)
+    return _label(rubric, words)
 
 
 def _read_one(rubric: Rubric, dimension: str, reply: Reply, shown: Sequence[str]) -> tuple[float, ...]:
