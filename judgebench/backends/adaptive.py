@@ -26,6 +26,8 @@ SLOWER = 2.0
 """Times the usual seconds of a call at the same number, from which the server counts as busy with others."""
 NOTICEABLE = 0.1
 """Seconds by which a call must be slower to say anything of the server: less is this machine's own doing."""
+FORGETS = 1.03
+"""What is usual becomes slower by this with each window: longer calls are not held against the server for ever."""
 HOLD = 16
 """Windows until a step that was taken back is tried again."""
 
@@ -73,18 +75,20 @@ class Adaptive:
             self._lost += 1
         seen = len(self._seconds) + self._lost
         if seen >= max(WINDOW, self.limit):
-            self._close(ended, seen)
+            self._close(seen)
             self._open(ended)
         return self.limit
 
-    def _close(self, now: float, seen: int) -> None:
+    def _close(self, seen: int) -> None:
         lost = self._lost / seen
         if lost > MANY:
             self.refusals += 1
             self._shrink(0.5 if lost > 0.5 else 0.75)
             return
-        seconds, rate = median(self._seconds), seen / max(now - self._since, 1e-9)
-        usual = self._usual.setdefault(self.limit, seconds)
+        seconds = max(median(self._seconds), 1e-6)
+        rate = self.limit / seconds  # Little's law; a count would hold the time against a window in which others ended
+        self._usual = {calls: each * FORGETS for calls, each in self._usual.items()}
+        usual = min([seconds, *(each for calls, each in self._usual.items() if calls >= self.limit)])
         if self._above is not None:
             more, rate_then = self._above
             self._above = None
@@ -92,12 +96,11 @@ class Adaptive:
                 self.limit, self._hold = more, HOLD
                 return
         if seconds > max(SLOWER * usual, usual + NOTICEABLE) and not self._hold:
-            self._usual[self.limit] = seconds
             self.slowdowns += 1
             self._above = (self.limit, rate)
             self._shrink(0.75)
             return
-        self._usual[self.limit] = min(usual, seconds)
+        self._usual[self.limit] = min(seconds, self._usual.get(self.limit, seconds))
         if self._hold:
             self._hold -= 1
             return

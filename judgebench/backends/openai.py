@@ -44,8 +44,9 @@ FAILING = 10
 """Failures in a row, over all calls, from which one call at a time goes out until something is answered."""
 GIVEN_UP = 5
 """Calls given up in a row, nothing being answered meanwhile, after which the endpoint is dead."""
-GIVEN_UP_FAILURES = 15
-"""Failures in a row that it takes beside them."""
+FRESH = 10
+"""First tries that must have failed beside them since the last answer; no further call begins then. What the server
+fails on item by item piles up towards the end of the work, and is no sign of death."""
 
 
 class OpenAIBackend:
@@ -89,7 +90,8 @@ class OpenAIBackend:
         self._notes: dict[str, str] = {}
         self._served: dict[str, None] = {}
         self._answered = False
-        self._failing = self._given_up = 0
+        self._alone = True
+        self._failing = self._given_up = self._fresh = 0
         self._hopeless = ""
         self._live: weakref.WeakSet[Generator[tuple[Request, Reply]]] = weakref.WeakSet()
 
@@ -172,6 +174,8 @@ class OpenAIBackend:
 
     def _limit(self) -> int:
         """How many calls may be under way."""
+        if self._alone:
+            return 1
         if self._failing >= FAILING:
             return 1
         if self._failing and not self._answered:
@@ -214,10 +218,7 @@ class _Calls:
     def __init__(self, backend: OpenAIBackend, slots: Slots) -> None:
         self._backend, self._slots = backend, slots
         self._now = asyncio.get_running_loop().time
-        self._opened = asyncio.Event()
-        self._first_gone = False
-        if backend._answered:
-            self._opened.set()
+        self._head_start = asyncio.get_running_loop().call_later(HEAD_START, self._end_head_start)
         headers = {"Authorization": f"Bearer {backend._key or 'none'}"}
         self._clients = {
             url: Client(url, headers, timeout=backend.options.timeout, proxy=proxy)
@@ -226,13 +227,12 @@ class _Calls:
 
     async def close(self) -> None:
         """Ends all connections."""
+        self._head_start.cancel()
         for client in self._clients.values():
             await client.close()
 
     async def call(self, request: Request) -> Reply:
         """The reply to one request, or the error that remains after all repeats."""
-        if not self._opened.is_set():
-            await self._go_first()
         backend = self._backend
         addresses, options, dialect = backend._addresses, backend.options, backend._dialect
         messages = with_system(request.messages, options.system)
@@ -269,39 +269,41 @@ class _Calls:
                 continue
             if outcome.bad_parameters and (version != dialect.version or dialect.learn(outcome.bad_parameters, fields)):
                 continue
-            elsewhere = self._failed(address, began, outcome)
+            elsewhere = self._failed(address, began, outcome, first=attempts == 1)
             timeouts += outcome.kind == "timeout"
             spent = repeats >= options.max_retries or timeouts > REPEATED_TIMEOUTS
             pause = 0.0 if elsewhere else backend._wait(repeats, outcome)
             late = self._now() + pause >= until
-            if not outcome.again or spent or late:
+            if not (outcome.again or elsewhere) or spent or late:
                 self._give_up(outcome)
                 return _failure(outcome, attempts)
             if pause:
                 await self._slots.rest(pause)
             repeats += 1
 
-    async def _go_first(self) -> None:
-        """Lets one call go first, until it is answered or for `HEAD_START` seconds."""
-        if self._first_gone:
-            await self._opened.wait()
-        else:
-            self._first_gone = True
-            asyncio.get_running_loop().call_later(HEAD_START, self._opened.set)
+    def _end_head_start(self) -> None:
+        """Lets others go beside the first call."""
+        self._backend._alone = False
+        self._slots.set_limit(self._backend._limit())
 
     def _took(self, address: Address, began: float, outcome: Outcome) -> None:
         """Takes note of what an attempt came to, and lets through as many as that allows."""
         backend = self._backend
         if outcome == "answered":
             backend._answered = True
-            backend._failing = backend._given_up = 0
+            self._lives()
             address.works()
-            if not self._opened.is_set():
-                self._opened.set()
+            backend._alone = False
         backend._adaptive.observe(began, self._now(), outcome)
         self._slots.set_limit(backend._limit())
 
-    def _failed(self, address: Address, began: float, fault: Fault) -> bool:
+    def _lives(self) -> None:
+        """Forgets the failures since the last answer."""
+        backend = self._backend
+        backend._failing = backend._given_up = backend._fresh = 0
+        self._slots.open()
+
+    def _failed(self, address: Address, began: float, fault: Fault, *, first: bool) -> bool:
         """True where the call can go to another address at once.
 
         Raises:
@@ -317,11 +319,13 @@ class _Calls:
         if fault.again:
             refused = fault.kind == "refused"
             backend._failing += not refused
+            backend._fresh += first and not refused
+            self._slots.closed = backend._fresh >= FRESH
             self._took(address, began, "refused" if refused else "failed")
             if not refused:
                 elsewhere = addresses.fails(address, self._now(), unreachable=unreachable)
         else:
-            backend._failing = backend._given_up = 0
+            self._lives()
         hopeless = not addresses.reached and not elsewhere if unreachable else not backend._answered
         if fault.fatal_until and hopeless:
             backend._hopeless = backend._explain(fault)
@@ -333,7 +337,7 @@ class _Calls:
         if not fault.again or fault.kind == "refused":
             return
         backend._given_up += 1
-        if backend._given_up >= GIVEN_UP and backend._failing >= GIVEN_UP_FAILURES:
+        if backend._given_up >= GIVEN_UP and backend._fresh >= FRESH:
             times = f"{backend._failing} times in a row, the last of {backend._given_up} calls given up with"
             where = " and ".join(address.url for address in backend._addresses.all)
             backend._hopeless = f"{where} has failed {times} {fault.kind}: {fault.detail}; run it again to go on"

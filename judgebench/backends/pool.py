@@ -30,6 +30,8 @@ class Slots:
     def __init__(self, most: int) -> None:
         self.most = self.limit = most
         self.taken = 0
+        self.closed = False
+        """Whether no further call is to begin, while those that have begun go on."""
         self._returning: deque[asyncio.Future[None]] = deque()
         self.freed: Callable[[], None] = lambda: None
         """Called when a slot may have become free for a call that has not begun."""
@@ -37,12 +39,18 @@ class Slots:
     @property
     def free(self) -> int:
         """Slots for calls not yet begun."""
-        return self.limit - self.taken
+        return 0 if self.closed else self.limit - self.taken
 
     def set_limit(self, limit: int) -> None:
         """Lets so many calls be under way from now on; those that are go on."""
         before, self.limit = self.limit, max(1, min(limit, self.most))
         if self.limit > before:
+            self._hand_on()
+
+    def open(self) -> None:
+        """Lets calls begin again."""
+        if self.closed:
+            self.closed = False
             self._hand_on()
 
     def take(self) -> None:
