@@ -148,7 +148,8 @@ def meta_evaluate(
     chosen = _chosen(raters, judges, truth_name)
     for panel in (rater.judge for rater in chosen if "+" in rater.judge):
         for member in panel.split("+"):
-            panels.refuse_own_units(run, panel, _named(raters, member)[0].rubric)
+            for rater in _named(raters, member)[:1]:
+                panels.refuse_own_units(run, panel, rater.rubric)
     bench = Bench(
         policy=policy, resample=resample or Resample(), own=frozenset(),
         answers={answer.key: answer.turns for answer in run.answers().values()},
