@@ -82,8 +82,8 @@ def dawid_skene(votes: Votes, iterations: int = 100, tolerance: float = 1e-12) -
 
     Begun at the vote shares; ended when the evidence lower bound, over the number of votes, moves by less than
     ``tolerance`` in a round, or after ``iterations`` rounds. 1e-5 stops where crowd-kit does by default, which can be a
-    hundredth of a probability short of the fixed point. It takes judges as independent given the truth: where they share
-    errors it is over-confident.
+    hundredth of a probability short of the fixed point. It takes judges as independent given the truth: where they
+    share errors it is over-confident.
 
     Args:
         votes: items × judges; None where there is none.
