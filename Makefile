@@ -11,7 +11,7 @@ TORCH ?= torch==2.13.0
 JUDGE ?= baseline/overlap
 VENV ?= .venv
 VLLM_VENV ?= .venv-vllm
-PYTEST_ARGS ?= -n 2 --dist loadgroup
+PYTEST_ARGS ?= -n 2
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet

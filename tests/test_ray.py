@@ -23,7 +23,6 @@ from judgebench.types import Answer, Message, Model, Record, Request, Usage, Ver
 ray = pytest.importorskip("ray")
 
 pytestmark = [
-    pytest.mark.xdist_group("ray"),
     pytest.mark.filterwarnings("ignore::FutureWarning:ray"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning:ray"),
     pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),  # files of Ray's own processes
