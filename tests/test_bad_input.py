@@ -12,7 +12,7 @@ import pytest
 from judgebench import plugins
 from judgebench.cli import main
 from judgebench.errors import UserError
-from judgebench.judges import compat, factscore
+from judgebench.judges import compat, factscore, steps
 from judgebench.judges.probability import label_preference, scale_score
 from judgebench.ratings import checklists
 from judgebench.rubrics import load_rubric
@@ -66,6 +66,35 @@ def test_what_is_no_verdict_is_unscored_with_its_reason_in_every_rubric(name: st
     for reading in heard(name, Reply(text=SAID[said])).values():
         assert reading.scores == ()
         assert reading.error.startswith("unreadable: ")
+
+
+@pytest.mark.parametrize("name", [*RUBRICS, "pointwise-own-reference"])
+def test_reasoning_that_never_ends_is_no_verdict(name: str) -> None:
+    for reading in heard(name, Reply(text="<think>Is it A? [[A]] YES True\n- a fact")).values():
+        assert reading.scores == ()
+        assert reading.error.startswith("unreadable: ")
+
+
+def test_a_step_whose_reasoning_never_ends_lists_nothing_and_says_nothing() -> None:
+    assert steps.failed(Reply(text="<think>- a fact")) == "unreadable: the reasoning of a step never ended"
+    assert steps.failed(Reply(text="<think>so</think>- a fact")) == ""
+    assert steps.entries("<think>\n- a fact") == []
+    assert steps.last_word("<think>True", ("True", "False")) == ""
+
+
+def test_a_judges_reasoning_is_no_part_of_its_own_reference() -> None:
+    rubric = load_rubric("pointwise-own-reference")
+    judge = plugins.load("judges", rubric.made_by)("j", rubric)
+    shown = (Answer(suite="s", item="1", model="a", turns=("words",)),)
+    talk = judge.deliberate(
+        Matchup(suite="s", item=Item(id="1", turns=("Why?",)), turn=1, shown=shown, dimensions=("overall",),
+                sampling=Sampling(max_tokens=9))
+    )  # fmt: skip
+    next(talk)
+    (request,) = talk.send([Reply(text="<think>hidden doubts</think>Because.", finish="length")])
+    assert "Because." in request.messages[-1].content
+    assert "hidden doubts" not in request.messages[-1].content
+    assert sum(judge.remarks.values()) == 1
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, 800.0, 0.5])

@@ -241,3 +241,13 @@ def test_a_run_grades_consistency_by_a_local_classifier(tmp_path: Path) -> None:
     assert 0 < verdict.scores[0] < 1
     assert verdict.usage.requests == 2
     assert run.manifest["judges"]["nli"]["loaded"]["labels"]["2"] == "entailment"
+
+
+def test_a_chance_that_is_no_number_makes_no_verdict() -> None:
+    top = (("contradiction", -1.0), ("entailment", math.nan))
+    talk = judge_of().deliberate(matchup("It rained."))
+    requests = next(talk)
+    reply = Reply(text="entailment", logprobs=(TokenLogprob(token="entailment", logprob=math.nan, top=top),))
+    with pytest.raises(StopIteration) as end:
+        talk.send([reply for _ in requests])
+    assert end.value.value["consistency"].error == "unreadable: 'entailment' has nan for a log-probability"

@@ -16,6 +16,7 @@ import msgspec
 
 from judgebench.errors import Unreadable, UserError
 from judgebench.judges.passages import tokens
+from judgebench.judges.probability import MOST_LOGPROB
 from judgebench.judges.rubric import ItemLacks, from_meta
 from judgebench.judges.steps import StepsJudge, failed
 from judgebench.rubrics import Rubric
@@ -161,4 +162,7 @@ class ConsistencyJudge(StepsJudge):
         if len(meant) != 1:
             labels = ", ".join(sorted(given)) or "none"
             raise Unreadable(f"which label means support? --option {self.spec.name}.label says so; there are {labels}")
-        return min(1.0, math.exp(given[meant[0]]))
+        value = given[meant[0]]
+        if not value <= MOST_LOGPROB:
+            raise Unreadable(f"{meant[0]!r} has {value} for a log-probability")
+        return min(1.0, math.exp(value))

@@ -92,10 +92,10 @@ class ExaminerJudge(StepsJudge):
         found = list(items)
         lost = len(items) - len(known)
         for at, reply in zip(known, further, strict=True):
-            text = strip_thinking(reply.text).strip()
+            text = "" if failed(reply) else strip_thinking(reply.text).strip()
             listed = entries(text)
             one = listed[0] if len(listed) == 1 else text
-            if failed(reply) or not one or "\n" in one:
+            if not one or "\n" in one:
                 lost += 1
             else:
                 found[at] = (*items[at], one)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 
+from judgebench.errors import Unreadable
 from judgebench.judges.rubric import ITEM_LACKS, ItemLacks, RubricJudge, numbered
+from judgebench.thinking import strip_thinking
 from judgebench.types import Matchup, Message, Reading, Reply, Request
 
 
@@ -22,11 +24,17 @@ class OwnReferenceJudge(RubricJudge):
         for text in asked:
             chat = (*chat, Message(role="user", content=text))
             (reply,) = yield [Request(id="", messages=chat, sampling=matchup.sampling)]
-            if reply.error or not reply.text.strip():
+            try:
+                said = strip_thinking(reply.text)
+            except Unreadable as endless:
+                return dict.fromkeys(matchup.dimensions, Reading(error=f"unreadable: its own answer: {endless}"))
+            if reply.error or not said.strip():
                 error = reply.error or "unreadable: the judge's own answer is empty"
                 return dict.fromkeys(matchup.dimensions, Reading(error=error))
-            own.append(reply.text)
-            chat = (*chat, Message(role="assistant", content=reply.text))
+            if reply.finish == "length":
+                self.remarks["its own answer was cut off at the token limit and was its reference all the same"] += 1
+            own.append(said)
+            chat = (*chat, Message(role="assistant", content=said))
         try:
             values = self.values(matchup, reference=own[0] if len(own) == 1 else numbered(tuple(own)))
         except ItemLacks as lack:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from judgebench.errors import UserError, did_you_mean
+from judgebench.errors import Unreadable, UserError, did_you_mean
 from judgebench.judges.fences import fence
 from judgebench.judges.rubric import ITEM_LACKS, ItemLacks, RubricJudge
 from judgebench.prompts import fill, holes, unknown_hole
@@ -111,7 +111,7 @@ def entries(text: str) -> list[str]:
     >>> entries("Facts:\n- He was born in 1950.\n2. He sings.\n\nDone.")
     ['He was born in 1950.', 'He sings.']
     """
-    lines = strip_thinking(text).splitlines()
+    lines = (_settled(text) or "").splitlines()
     return [match["entry"].strip() for line in lines if (match := _ENTRY.fullmatch(line.rstrip()))]
 
 
@@ -124,7 +124,7 @@ def last_word(text: str, words: Iterable[str]) -> str:
     >>> last_word("The passage says otherwise.\n\n**False**", ("True", "False"))
     'False'
     """
-    lines = [line for line in strip_thinking(text).splitlines() if line.strip()]
+    lines = [line for line in (_settled(text) or "").splitlines() if line.strip()]
     for line in (lines[-1:] + lines[:1]) if lines else []:
         found = {word for word in words if re.search(rf"(?<!\w){re.escape(word)}(?!\w)", line, re.IGNORECASE)}
         denied = any(re.search(rf"\b(?:not|neither)\s+\W*{re.escape(word)}\b", line, re.IGNORECASE) for word in found)
@@ -141,4 +141,12 @@ def failed(reply: Reply) -> str:
         return "unreadable: a step was cut off at the token limit"
     if reply.finish == "filter":
         return "unreadable: a step was filtered"
-    return ""
+    return "" if _settled(reply.text) is not None else "unreadable: the reasoning of a step never ended"
+
+
+def _settled(text: str) -> str | None:
+    """The text after its reasoning; None where that never ended."""
+    try:
+        return strip_thinking(text)
+    except Unreadable:
+        return None
