@@ -27,7 +27,7 @@ import msgspec
 
 from judgebench import __version__
 from judgebench.errors import RunConflict, UserError
-from judgebench.files import safe_name, write_atomic
+from judgebench.files import safe_name, sync_folder, write_atomic
 from judgebench.types import Answer, Item, Rating, Record, Verdict
 
 R = TypeVar("R", bound=Record)
@@ -60,8 +60,12 @@ class Journal:
                 raise RunConflict(f"{path} is being written by another process (pid {owner})") from None
             os.ftruncate(self._lock, 0)
             os.pwrite(self._lock, str(os.getpid()).encode(), 0)
+            fresh = not path.exists()
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
             self._size = self._drop_torn_line()
+            if fresh:
+                sync_folder(path.parent)
+                sync_folder(path.parent.parent)
         except OSError as error:
             raise UserError(f"cannot write {path}: {error.strerror}") from error
 

@@ -9,7 +9,7 @@ import pytest
 from endpoint_server import Act, EndpointServer
 from tiny_models import tiny_checkpoint
 
-from judgebench.backends.cache import ResponseCache, Speed
+from judgebench.backends.responses import ResponseCache, Speed
 from judgebench.cli import main
 from judgebench.runs import Run
 from judgebench.stages.costs import Stage, planned

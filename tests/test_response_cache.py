@@ -16,7 +16,9 @@ import pytest
 from endpoint_server import Act, EndpointServer
 from tiny_models import tiny_checkpoint
 
-from judgebench.backends.cache import CachedBackend, ResponseCache, cached, deciding
+from judgebench.backends.cache import CachedBackend, cached
+from judgebench.backends.deciding import deciding
+from judgebench.backends.responses import ResponseCache
 from judgebench.errors import UserError
 from judgebench.runs import Run
 from judgebench.stages.generate import generate, load_suites
@@ -228,7 +230,7 @@ def test_a_file_of_another_version_is_refused(tmp_path: Path) -> None:
 def test_two_processes_write_one_file_at_once(tmp_path: Path) -> None:
     file = tmp_path / "responses.sqlite"
     program = (
-        "import sys\nfrom pathlib import Path\nfrom judgebench.backends.cache import ResponseCache\n"
+        "import sys\nfrom pathlib import Path\nfrom judgebench.backends.responses import ResponseCache\n"
         "from judgebench.types import Reply\n"
         "start = int(sys.argv[2])\ncache = ResponseCache(Path(sys.argv[1]))\n"
         "for number in range(start, start + 300):\n"
@@ -277,6 +279,21 @@ def test_weights_tokenizer_and_template_of_a_folder_decide_not_its_name(tmp_path
     assert decided(moved) != before
 
 
+def test_weights_too_large_to_hash_are_known_by_pieces_of_them(tmp_path: Path) -> None:
+    weights = tmp_path / "model.safetensors"
+    weights.write_bytes(bytes(40 << 20))
+    model = Model(name="m", backend="vllm", id=str(tmp_path))
+    description = {"weights": {"not_hashed": "too large"}}
+    before = deciding(model, description)
+    at = weights.stat().st_mtime_ns
+    with weights.open("r+b") as file:
+        file.seek(20 << 20)
+        file.write(b"\x01" * (1 << 20))
+    os.utime(weights, ns=(at, at))
+    assert isinstance(before, dict)
+    assert deciding(model, description) != before
+
+
 def run_of(folder: Path, suite: Path, models: tuple[str, ...], **more: Any) -> Run:
     settings = Settings(suite=(str(suite),), model=models, **more)
     run = Run(folder, create=True)
@@ -304,13 +321,15 @@ def test_a_second_run_on_an_endpoint_asks_nothing_and_says_what_was_kept(
         assert [a.turns for a in second.answers().values()] == [a.turns for a in first.answers().values()]
         assert second.manifest["models"]["m"]["loaded"]["cache"] == {"hits": 3, "asked": 0}
         assert [answer.usage for answer in second.answers().values()] == [Usage(cached=1)] * 3
-        run_of(tmp_path / "c", suite, ("m=openai/some-model",), option=option, no_cache=True)
+        third = run_of(tmp_path / "c", suite, ("m=openai/some-model",), option=option, no_cache=True)
+        assert third.manifest["models"]["m"]["loaded"]["cache"] == {"off": "--no-cache"}
         assert len(server.seen) == 6
         run_of(tmp_path / "d", suite, ("m=openai/some-model",), option={**option, "m.revision": "2026-02"})
         assert len(server.seen) == 9
         run_of(tmp_path / "e", suite, ("m=openai/some-model",), option={"m.base_url": server.base_url})
-        run_of(tmp_path / "f", suite, ("m=openai/some-model",), option={"m.base_url": server.base_url})
+        last = run_of(tmp_path / "f", suite, ("m=openai/some-model",), option={"m.base_url": server.base_url})
         assert len(server.seen) == 15
+        assert "m.revision=" in last.manifest["models"]["m"]["loaded"]["cache"]["off"]
     kept = responses_file().read_bytes()
     assert b"canary" not in kept
     assert b"Q: 1+1" not in kept

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from judgebench.backends.cache import Speed
+from judgebench.backends.responses import Speed
 from judgebench.errors import BudgetReached, UserError
 from judgebench.runs import Run
 from judgebench.stages.prices import Price, PriceTable, cost_of, keep_prices, models_of, read_prices, spent
@@ -142,12 +142,15 @@ class MeteredBackend:
         inner: who answers.
         model: whose backend it is.
         budget: what may be spent.
+
+    ``not_kept`` says why its replies are not in the response cache, where they are not.
     """
 
     def __init__(self, inner: Backend, model: Model, budget: Budget) -> None:
         self.inner, self.model, self.budget = inner, model, budget
         self.price = None if budget.prices is None else budget.prices.of(model)
         self.usage = Usage()
+        self.not_kept = ""
         self.answered = 0
         self.seconds = 0.0
         self._tokens_a_character = 0.0

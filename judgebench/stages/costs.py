@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from judgebench.backends.cache import ResponseCache, Speed
+from judgebench.backends.responses import ResponseCache, Speed
 from judgebench.rubrics import Rubric
 from judgebench.runs import Run
 from judgebench.stages import generate, judge

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
 from judgebench import plugins
-from judgebench.backends.cache import CachedBackend, ResponseCache, cached, deciding
+from judgebench.backends.cache import CachedBackend, cached
+from judgebench.backends.deciding import deciding
 from judgebench.backends.replicas import Fleet, replicated
+from judgebench.backends.responses import ResponseCache
+from judgebench.errors import UserError
 from judgebench.sources import cache_folder
-from judgebench.stages.budget import Budget, limits, metered
+from judgebench.stages.budget import Budget, MeteredBackend, limits, metered
 from judgebench.stages.prices import FREE
 from judgebench.stages.progress import say
 from judgebench.stages.settings import Settings
@@ -45,7 +48,7 @@ def opened(
     """A backend and its description; its notes are said aloud, and it is closed at the end.
 
     What it is asked counts against the budget, and its replies are kept in the response cache and found there, where
-    all that decides them is known (`judgebench.backends.cache.deciding`); backends of the caller's are never kept.
+    all that decides them is known (`judgebench.backends.deciding`); backends of the caller's are never kept.
 
     Args:
         role: whether it answers or judges.
@@ -68,15 +71,19 @@ def opened(
         description = _described(fresh, model, quiet)
         counted = metered(fresh, model, budget)
         cache, parts = _cache(model, description, settings)
+        counted.not_kept = parts if isinstance(parts, str) else ""
         if cache is None:
             yield counted, description
             return
         try:
             yield counted if isinstance(parts, str) else cached(counted, cache, model, parts), description
-            if model.backend not in FREE and (speed := counted.speed()):
+            if speed := counted.speed():
                 cache.keep_speed(speed_key(model), speed)
-        finally:
-            cache.close()
+        except BaseException:
+            with suppress(UserError):  # what ended the work is what is said
+                cache.close()
+            raise
+        cache.close()
     finally:
         fresh.close()
 
@@ -85,7 +92,9 @@ def _cache(
     model: Model, description: Mapping[str, Any], settings: Settings
 ) -> tuple[ResponseCache | None, dict[str, Any] | str]:
     """The response cache, and what of the model decides a reply, or why it is not known."""
-    if settings.no_cache or model.backend in FREE:
+    if settings.no_cache:
+        return None, "--no-cache"
+    if model.backend in FREE:
         return None, ""
     return ResponseCache(responses_file()), deciding(model, description)
 
@@ -149,6 +158,8 @@ def closing_words(backend: Backend, model: Model, before: Mapping[str, Any], *, 
         if backend.hits:
             calls = f"{backend.asked} calls were made"
             say(f"note: {model.name}: {backend.hits} replies came from the response cache, {calls}", quiet=quiet)
+    elif isinstance(backend, MeteredBackend) and backend.not_kept:
+        description["cache"] = {"off": backend.not_kept}
     return description
 
 
