@@ -74,18 +74,21 @@ def measure(args: argparse.Namespace, scratch: Path) -> None:
         f"{len(prompts)} requests of {round(statistics.mean(map(len, prompts)))} tokens, {args.shared} of them shared, "
         f"and at most {args.max_tokens} new ones"
     )
-    ratios, written = [], {}
+    ratios, written, spent = [], {}, dict.fromkeys(contenders, 0.0)
     for number in range(args.rounds):
         taken = {}
         for name in list(contenders)[:: 1 if number % 2 else -1]:
             backend._engine._llm.reset_prefix_cache()  # type: ignore[union-attr]
-            begin = time.perf_counter()
+            begin, used = time.perf_counter(), time.process_time()
             written[name] = contenders[name](number)
             taken[name] = time.perf_counter() - begin
+            spent[name] += time.process_time() - used
         ratios.append(taken["bare"] / taken["ours"])
         print(f"round {number + 1}: bare {taken['bare']:.2f} s, ours {taken['ours']:.2f} s, ratio {ratios[-1]:.3f}")
     assert len(set(written.values())) == 1, f"the contenders wrote different numbers of tokens: {written}"
     print(f"median ratio {statistics.median(ratios):.3f}; {written['ours']} tokens written by each")
+    each = {name: 1000 * seconds / args.rounds / args.requests for name, seconds in spent.items()}
+    print(f"CPU of this process, engine apart: bare {each['bare']:.2f} ms a request, ours {each['ours']:.2f} ms")
     backend.close()
 
 

@@ -26,6 +26,9 @@ Taken = TypeVar("Taken")
 Sent = TypeVar("Sent")
 Landed = TypeVar("Landed")
 
+AT_ONCE = 256
+"""Requests that are rendered before the engine gets them; it works on these while the next are rendered."""
+
 QUESTIONS = 4
 """Questions to the engine that a request for choices is reckoned at, when it is decided how many are taken."""
 
@@ -38,11 +41,11 @@ class VLLMBackend:
     says nothing of a system message that the template drops. It is the better way only for tools and pictures.)
     Replies are decoded and cut at stop texts by the same code as for ``hf`` too.
 
-    Requests are enqueued by the thousand, in the order of their tokens so that shared beginnings meet in the prefix
-    cache, and topped up as they are answered; each reply is given on as soon as the engine has it. Samples of one
-    question are one request where that changes nothing of what is drawn (`judgebench.backends.vllm_sampling`). All
-    sampling parameters are explicit: nothing comes from the checkpoint's ``generation_config.json`` but its end tokens,
-    unless a request's temperature is None.
+    Requests are enqueued by the hundred, in the order of their tokens so that shared beginnings meet in the prefix
+    cache, up to ``max_in_flight``, and topped up as they are answered; each reply is given on as soon as the engine has
+    it. Samples of one question are one request where that changes nothing of what is drawn
+    (`judgebench.backends.vllm_sampling`). All sampling parameters are explicit: nothing comes from the checkpoint's
+    ``generation_config.json`` but its end tokens, unless a request's temperature is None.
 
     ``VLLM_NO_USAGE_STATS=1`` is set unless the environment says otherwise. The engine starts with the first request.
 
@@ -114,8 +117,9 @@ class VLLMBackend:
         with contextlib.ExitStack() as watch:
             try:
                 while True:
-                    if not exhausted and count <= most // 2:
-                        taken = list(itertools.islice(waiting, max(1, (most - count) // share)))
+                    filling = count <= most // 2
+                    while filling and not exhausted:
+                        taken = list(itertools.islice(waiting, min(AT_ONCE, max(1, (most - count) // share))))
                         exhausted = not taken
                         if taken:
                             if engine is None:
@@ -123,6 +127,7 @@ class VLLMBackend:
                                 watch.enter_context(engine.watched())
                             yield from send(engine, taken, flying)
                             count = sum(map(len, flying.values()))
+                        filling = most - count >= share
                     if not flying:
                         if exhausted:
                             return
