@@ -8,7 +8,7 @@
     │   └── RunConflict             2    what is on disk was made with other settings
     ├── TooManyUnscored             3    the run ended, but more than --max-unscored of a judge's verdicts are missing
     ├── AuditFailed                 5    the audit ended, and an attack on the judge was not shown to be withstood
-    ├── BudgetReached               4    stopped on purpose; the same command goes on
+    ├── BudgetReached               4    a limit of the user's is reached; with a higher one the same command goes on
     └── Unreadable                  -    a reply or an answer holds no verdict; never ends a run
 
 Anything else that reaches the command line is a bug and keeps its traceback (exit code 1).
@@ -75,7 +75,7 @@ class TooManyUnscored(JudgeBenchError):
 
 
 class BudgetReached(JudgeBenchError):
-    """A limit set by the user was reached; what was done is kept and the same command goes on."""
+    """A limit set by the user was reached; what was done is kept, and with a higher limit the same command goes on."""
 
     exit_code = 4
 
