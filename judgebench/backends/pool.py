@@ -95,8 +95,9 @@ def in_parallel(
     The calls run on an event loop in a thread of their own, so that this works inside a running loop as well. Requests
     are taken in the caller's thread, between two replies, and never more than ``2 * slots.most`` (at most 32 beyond
     it) ahead of the replies given out, so memory does not grow with their number. Replies come over together where
-    several are there. When the iteration is left, by its end, an error, Ctrl-C or ``close()``, the calls still under
-    way are cancelled and the thread has ended.
+    several are there; those not yet taken by the consumer take slots too, so that no more than ``slots.most`` calls
+    are ever lost with the process. When the iteration is left, by its end, an error, Ctrl-C or ``close()``, the calls
+    still under way are cancelled and the thread has ended.
 
     Args:
         requests: what to ask.
@@ -126,12 +127,16 @@ def in_parallel(
             if crew is None or not outstanding:
                 return
             if not come:
+                crew.go_on()
                 come.extend(crew.answered.get())
             answered = come.popleft()
             if isinstance(answered, BaseException):
                 raise answered
             outstanding -= 1
             yield answered
+            crew.consumed += 1
+            if not crew.consumed % CHUNK:
+                crew.go_on()
     finally:
         if crew is not None:
             crew.stop()
@@ -150,6 +155,8 @@ class _Crew:
         self._parked: deque[asyncio.Future[None]] = deque()
         self._workers: list[asyncio.Task[None]] = []
         self._call: Call | None = None
+        self._given = self.consumed = 0
+        self._held = False
         self._thread = threading.Thread(target=self._run, name="judgebench-calls", daemon=True)
         self._thread.start()
         self._ready.wait()
@@ -159,6 +166,13 @@ class _Crew:
         self._waiting.extend(chunk)
         with contextlib.suppress(RuntimeError):  # the loop has died: what it died of is in ``answered``
             self._loop.call_soon_threadsafe(self._wake)
+
+    def go_on(self) -> None:
+        """Wakes workers that were held back since replies had not been taken."""
+        if self._held:
+            self._held = False
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._wake)
 
     def stop(self) -> None:
         """Cancels what is under way and waits for the thread's end."""
@@ -197,7 +211,7 @@ class _Crew:
         """Sets as many workers to work as there are requests and slots for; hires those that are lacking."""
         if self._call is None:
             return
-        for _ in range(min(len(self._waiting), self._slots.free)):
+        for _ in range(min(len(self._waiting), self._places())):
             while self._parked:
                 parked = self._parked.popleft()
                 if not parked.done():
@@ -207,10 +221,19 @@ class _Crew:
                 if len(self._workers) < self._most:
                     self._workers.append(self._loop.create_task(self._work(self._call)))
 
+    def _places(self) -> int:
+        """How many calls may begin now."""
+        free, slots = self._slots.free, self._slots
+        untaken = self._given - self.consumed
+        if untaken and slots.most - slots.taken - untaken < free:
+            self._held = True  # before the numbers are read again: whoever takes a reply meanwhile sees it
+            free = min(free, slots.most - slots.taken - (self._given - self.consumed))
+        return free
+
     async def _work(self, call: Call) -> None:
         slots, waiting = self._slots, self._waiting
         while True:
-            while not waiting or slots.free <= 0:
+            while not waiting or self._places() <= 0:
                 parked = self._loop.create_future()
                 self._parked.append(parked)
                 await parked
@@ -226,6 +249,7 @@ class _Crew:
             self._give_out((request, reply))
 
     def _give_out(self, answered: tuple[Request, Reply] | BaseException) -> None:
+        self._given += 1
         if not self._done:
             self._loop.call_soon(self._flush)
         self._done.append(answered)
