@@ -57,6 +57,9 @@ for name in ("ties.fit", "ties.compare"):
     refuses(f"ratings.{name}", "not comparable", *columns(APART))
     refuses(f"ratings.{name}", "every game is a tie", *columns(TIES))
     refuses(f"ratings.{name}", "no game is a tie", *columns(EVEN))
+    for kind in ("davidson", "rao-kupper") if name == "ties.fit" else ():
+        refuses("ratings.ties.fit", "separated", *columns([("A", "B", 1)] * 5 + [("A", "B", 0.5)] * 2), kind=kind)
+refuses("ratings.ties.compare", "separated", *columns([("A", "B", 1)] * 5 + [("A", "B", 0.5)] * 2))
 refuses("ratings.covariates.fit", "separated", NEVER_LOSES)
 refuses("ratings.covariates.fit", "not comparable", APART)
 refuses("ratings.covariates.fit", "cannot be told apart", EVEN, {"length": [0.0] * 18})

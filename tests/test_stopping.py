@@ -9,6 +9,7 @@ import pytest
 import judgebench
 from judgebench.errors import UserError
 from judgebench.runs import Run
+from judgebench.stages.comparisons import compare_pairs
 from judgebench.stages.settings import Settings
 
 ITEMS = 60
@@ -71,6 +72,7 @@ def test_a_plain_case_is_decided_with_a_fraction_of_the_calls(here: Path) -> Non
     summary = (here / "x" / "summary.json").read_text()
     assert "judged until decided" in summary
     assert "not asked yet" not in summary
+    assert all("take no account" in each.note for each in compare_pairs([Run(here / "x")], [("a", "b")]))
 
 
 def test_equal_models_are_judged_in_full_and_said_to_be_undecided(here: Path) -> None:

@@ -25,6 +25,10 @@ Kind = Literal["davidson", "rao-kupper"]
 """davidson: P(tie) ∝ ν sqrt(π_i π_j); rao-kupper: P(win) = 1 / (1 + exp(η - d))."""
 
 
+LEAST = 1e-3
+"""Least information about any direction: one game that goes the other way holds about 1, none runs towards 0."""
+
+
 class TieFit(Record, frozen=True, kw_only=True):
     """A fit with ties as an outcome; dictionaries are by model, the θ sum to 0."""
 
@@ -324,6 +328,8 @@ def _maximise(tables: tuple[Floats, Floats], kind: Kind) -> tuple[Floats, float,
         hessian[:m, m] = hessian[m, :m] = -design.T @ np.asarray(sums[3])
         hessian[m, m] = -float(np.sum(sums[4]))
         gradient = np.append(design.T @ np.asarray(sums[0]), float(np.sum(sums[1])))
+        if float(np.linalg.eigvalsh(hessian + level)[0]) < LEAST:
+            break
         step = np.linalg.solve(hessian + level, gradient)
         if np.abs(step).max() < 1e-10:
             return beta[:m], float(beta[m]), hessian, reached

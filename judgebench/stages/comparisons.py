@@ -96,6 +96,11 @@ class Extras(NamedTuple):
 
 NOTHING = Extras()
 
+UNTIL_DECIDED = (
+    "judged until decided: interval and p-value take no account of that; those that hold are the decisions in the "
+    "manifest"
+)
+
 
 class Held(NamedTuple):
     """What the runs hold."""
@@ -108,6 +113,8 @@ class Held(NamedTuple):
     """Pairs that made none."""
     categories: dict[tuple[str, str], str]
     """(suite, item) → category."""
+    stopped: set[tuple[str, str]]
+    """(judge, rubric) that were asked until decided, and not everything."""
 
 
 def compare_pairs(
@@ -158,13 +165,17 @@ def compare_pairs(
 
 
 def _held(runs: Sequence[Run]) -> Held:
-    held = Held([], [], [], {})
+    held = Held([], [], [], {}, set())
     for run in runs:
         verdicts = standing(run, run.verdicts().values())[0]
         games, left_out = games_of(run, verdicts)
         held.verdicts.extend(verdicts)
         held.games.extend(games)
         held.left_out.extend(left_out)
+        for name, judge in run.manifest["judges"].items():
+            for record in judge["rubrics"].values():
+                if (stopped := record.get("stopped", {})) and stopped["put"] < stopped["matchups"]:
+                    held.stopped.add((name, record["id"]))
         for suite in run.manifest["suites"]:
             held.categories.update({(suite, item.id): item.category for item in run.items(suite).values()})
     return held
@@ -259,6 +270,8 @@ def _games(held: Held, pair: tuple[str, str], people: Sequence[str], extras: Ext
         error = clustered_error(scores, items)
         gone = sum((out.suite, out.judge, out.rubric, out.dimension) == key for out in missing)
         notes = [estimate.note, f"{gone} pairs with an unreadable order are left out" if gone else ""]
+        if key[1:3] in held.stopped:
+            notes.append(UNTIL_DECIDED)
         varies = error.cr1 is not None and error.cr1 >= FLAT
         variance = (error.cr1 or 0.0) ** 2 * error.clusters if varies else None
         gap = error.mean - 0.5
