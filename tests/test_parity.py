@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,17 @@ items:
   - {id: "2", turns: ["2+2? A. 5 B. 4"], choices: ["5", "4"], reference: [B]}
   - {id: "3", turns: ["3+3? A. 6 B. 7"], choices: ["6", "7"], reference: [A]}
 """
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Models this small are slower on many."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture
