@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from endpoint_server import Act, EndpointServer
 
+import judgebench
 from judgebench.backends.scripted import ScriptedBackend
 from judgebench.errors import BudgetReached, FileError, UserError
 from judgebench.report.usage import usage_table
@@ -96,6 +97,26 @@ def test_a_limit_on_money_counts_both_prices() -> None:
         list(metered(inner, MODEL, budget).generate(requests(100)))
     assert budget.cost == pytest.approx(2.0 * inner.asked)
     assert 16 <= budget.cost <= 20
+
+
+def test_a_backend_opened_by_a_caller_is_limited_and_a_function_is_free(tmp_path: Path) -> None:
+    (tmp_path / "sums.yaml").write_text(SUITE, encoding="utf-8")
+    settings = judgebench.Settings(max_tokens_total=100)
+    judgebench.run(
+        tmp_path / "a", suite=[str(tmp_path / "sums.yaml")], model={"f": lambda chat: "7"}, settings=settings
+    )
+    assert len(Run(tmp_path / "a").answers()) == 40
+    inner = Sized()
+    with pytest.raises(BudgetReached):
+        judgebench.run(tmp_path / "b", suite=suite, model={"s": inner}, settings=settings)
+    assert 15 * inner.asked <= 100
+    assert len(Run(tmp_path / "b").answers()) == inner.asked > 1
+
+
+def test_a_limit_on_money_without_a_price_of_the_model_is_refused_wherever_it_is_opened() -> None:
+    table = PriceTable(date="2026-01-15", currency="EUR", prices={"other": Price(input=1, output=2)})
+    with pytest.raises(UserError, match="openai/some-model"):
+        metered(Sized(), MODEL, Budget(table, max_cost=20.0))
 
 
 def test_no_limit_changes_nothing_and_time_is_measured() -> None:

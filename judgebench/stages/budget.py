@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from judgebench.backends.responses import Speed
 from judgebench.errors import BudgetReached, UserError
 from judgebench.runs import Run
-from judgebench.stages.prices import Price, PriceTable, cost_of, keep_prices, models_of, read_prices, spent
+from judgebench.stages.prices import FREE, Price, PriceTable, cost_of, keep_prices, models_of, read_prices, spent
 from judgebench.stages.settings import Settings
 from judgebench.types import Backend, ChoiceReply, ChoiceRequest, ComparesChoices, Model, Reply, Request, Usage
 
@@ -129,10 +129,14 @@ def refuse_unpriced(models: Iterable[Model], settings: Settings) -> None:
     table = read_prices(settings.prices)
     for model in models:
         if settings.max_cost is not None and table.of(model) is None:
-            raise UserError(
-                f"--max-cost needs every price: {settings.prices} has none for {model.backend}/{model.id} "
-                f"(named {model.name!r}); give 0 where nothing is paid"
-            )
+            raise _unpriced(model)
+
+
+def _unpriced(model: Model) -> UserError:
+    return UserError(
+        f"--max-cost needs every price, and the table of --prices has none for {model.backend}/{model.id} (named "
+        f"{model.name!r}); give 0 where nothing is paid"
+    )
 
 
 class MeteredBackend:
@@ -144,11 +148,17 @@ class MeteredBackend:
         budget: what may be spent.
 
     ``not_kept`` says why its replies are not in the response cache, where they are not.
+
+    Raises:
+        UserError: the budget limits money, and the model has no price.
     """
 
     def __init__(self, inner: Backend, model: Model, budget: Budget) -> None:
         self.inner, self.model, self.budget = inner, model, budget
         self.price = None if budget.prices is None else budget.prices.of(model)
+        if budget.max_cost is not None and self.price is None:
+            raise _unpriced(model)
+        self._limited = budget.limited and model.backend not in FREE
         self.usage = Usage()
         self.not_kept = ""
         self.answered = 0
@@ -204,7 +214,7 @@ class MeteredBackend:
                     return
                 size = self._size(request)
                 alone = not out and not self.answered and not self.budget.tokens
-                if self.budget.limited and not alone and not self.budget.allows(*size):
+                if self._limited and not alone and not self.budget.allows(*size):
                     held.append(request)
                     return
                 out[request.id] = size
@@ -240,7 +250,7 @@ class MeteredBackend:
 
     def _size(self, request: Request | ChoiceRequest) -> tuple[float, float]:
         """Tokens and money that a call is expected to take at most."""
-        if not self.budget.limited:
+        if not self._limited:
             return 0.0, 0.0
         read = _characters(request) * (self._tokens_a_character or 1 / CHARACTERS_A_TOKEN) * MARGIN
         written = 0.0

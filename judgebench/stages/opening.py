@@ -15,6 +15,7 @@ from judgebench.backends.cache import CachedBackend, cached
 from judgebench.backends.deciding import deciding
 from judgebench.backends.replicas import Fleet, replicated
 from judgebench.backends.responses import ResponseCache
+from judgebench.backends.scripted import ScriptedBackend
 from judgebench.errors import UserError
 from judgebench.sources import cache_folder
 from judgebench.stages.budget import Budget, MeteredBackend, limits, metered
@@ -64,7 +65,8 @@ def opened(
     budget = budget or limits(settings)
     if (role, model.name) in ready:
         backend = ready[role, model.name]
-        yield metered(backend, model, budget) if budget.limited else backend, _described(backend, model, quiet)
+        known = model if isinstance(backend, ScriptedBackend) else msgspec.structs.replace(model, backend="open")
+        yield metered(backend, known, budget) if budget.limited else backend, _described(backend, model, quiet)
         return
     fresh = _made(model, settings)
     try:

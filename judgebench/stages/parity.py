@@ -134,7 +134,8 @@ def lines(found: Parity) -> list[str]:
 
 def _heard(model: Model, suites: Sequence[Suite], settings: Settings, *, quiet: bool) -> dict[str, Heard]:
     """Item → what a model makes of it."""
-    with opened("model", model, settings, {}, quiet=quiet) as (backend, described):
+    afresh = msgspec.structs.replace(settings, no_cache=True)
+    with opened("model", model, afresh, {}, quiet=quiet) as (backend, described):
         logprobs = 1 if "logprobs" in getattr(backend, "provides", ()) else 0
         asked = {
             f"{suite.name} | {item.id}": (suite, item, _request(suite, item, settings, logprobs))
