@@ -453,7 +453,7 @@ def _broken(tmp_path: Path, llama: Path, *, without: str = "", **files: str) -> 
     ("without", "files", "words"),
     [
         ("config.json", {}, "is not a model: it has no config.json"),
-        ("config.json", {"adapter_config__json": "{}"}, "an adapter, not a model; merge it"),
+        ("config.json", {"adapter_config__json": "{}"}, "has no adapter_model.safetensors"),
         ("*.safetensors", {}, "no weights: no *.safetensors"),
         ("*.safetensors", {"pytorch_model__bin": "x"}, "only pickled weights (pytorch_model.bin)"),
         ("tokenizer*", {}, "has no tokenizer"),

@@ -29,6 +29,12 @@ FETCHED = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja")
 HASHED_BYTES = 4 << 30
 """Weights of more bytes than this are recorded by name, size and time, not by hash."""
 
+ADAPTER = "adapter_model.safetensors"
+"""The weights of a PEFT adapter."""
+
+IN_FRONT = ("PREFIX_TUNING", "PROMPT_TUNING", "P_TUNING")
+"""Adapters that stand in front of a prompt instead of changing weights."""
+
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 
 
@@ -65,25 +71,41 @@ class Checkpoint:
         options: ``revision`` and ``trust_remote_code`` are used.
         weights: False where weights are not read at all (vLLM's dummy weights).
         causal: False where a model need not continue a text (classifiers).
+        adapters: whether a folder with a PEFT adapter is taken, its base found by what its config names.
 
     Raises:
         UserError: not a folder with a model, pickled weights, or a hub name that is unknown or out of reach.
     """
 
-    def __init__(self, model: Model, options: CheckpointOptions, *, weights: bool = True, causal: bool = True) -> None:
+    def __init__(
+        self, model: Model, options: CheckpointOptions, *, weights: bool = True, causal: bool = True,
+        adapters: bool = False,
+    ) -> None:  # fmt: skip
         self.name = f"{model.backend}/{model.id}"
         self._id, self._options, self._weights = model.id, options, weights
+        self.adapter: dict[str, Any] = {}
+        """The adapter's config; empty where the checkpoint is a model."""
+        self.config: dict[str, Any]
+        self._base: Checkpoint | None = None
         path = Path(model.id).expanduser()
         self.local = path.exists() or _is_path(model.id)
         if self.local:
             if options.revision:
                 raise UserError(f"{self.name}: a folder has no revision; found revision={options.revision!r}")
-            _check_folder(self.name, path, weights)
-            self.config = _read_json(self.name, path / "config.json")
+            self.adapter = _adapter(self.name, path) if adapters else {}
+            if self.adapter:
+                self._base = _base_of(self.name, path, self.adapter, options)
+                self.config = self._base.config
+            else:
+                _check_folder(self.name, path, weights)
+                self.config = _read_json(self.name, path / "config.json")
         else:
             self.config = _read_json(self.name, self._fetch_config())
         if causal and self.config.get("is_encoder_decoder"):
             raise UserError(f"{self.name}: an encoder-decoder model; only models that continue a text are taken")
+        kinds = [str(kind) for kind in self.config.get("architectures") or () if "Classification" in str(kind)]
+        if causal and kinds:
+            raise UserError(f"{self.name}: a {kinds[0]}, such as a reward model: it scores texts and writes none")
         self._folder = path if self.local else None
 
     @property
@@ -100,8 +122,16 @@ class Checkpoint:
         return self._folder
 
     @property
+    def model_folder(self) -> Path:
+        """The folder of the weights: the base's where this is an adapter."""
+        return self.folder if self._base is None else self._base.folder
+
+    @property
     def context(self) -> int | None:
         """Most tokens of prompt and reply together; None where the architecture sets no bound."""
+        if self._base is not None:
+            context = self._base.context
+            return context if context is None else context - int(self.adapter.get("num_virtual_tokens") or 0)
         for config in (self.config, self.config.get("text_config") or {}):
             for key in ("max_position_embeddings", "n_positions", "max_sequence_length", "seq_length"):
                 if isinstance(config.get(key), int):
@@ -120,7 +150,7 @@ class Checkpoint:
     @functools.cached_property
     def generation(self) -> dict[str, Any]:
         """``generation_config.json``; empty where there is none."""
-        path = self.folder / "generation_config.json"
+        path = self.model_folder / "generation_config.json"
         return _read_json(self.name, path) if path.is_file() else {}
 
     def ends(self, tokenizer: Any) -> frozenset[int]:
@@ -135,6 +165,8 @@ class Checkpoint:
     @functools.cached_property
     def weights(self) -> dict[str, Any]:
         """File → sha256 for weights up to 4 GiB in all; name, size and time of larger ones, which says so."""
+        if self._base is not None:
+            return {"adapter": {ADAPTER: _sha256(self.folder / ADAPTER)}, "base": self._base.weights}
         files = sorted(self.folder.glob("*.safetensors"))
         if sum(path.stat().st_size for path in files) <= HASHED_BYTES:
             return {"sha256": {path.name: _sha256(path) for path in files}}
@@ -152,7 +184,16 @@ class Checkpoint:
             "generation_config": self.generation,
             "weights": self.weights if self._weights else {},
             "trust_remote_code": self._options.trust_remote_code,
+            **self._training(),
         }
+
+    def _training(self) -> dict[str, Any]:
+        """Stage, parent and data of a checkpoint that this program trained, for the manifest."""
+        if not self.local or not (self.folder / "training.json").is_file():
+            return {}
+        read = _read_json(self.name, self.folder / "training.json")
+        wanted = ("stage", "parent", "data", "data_sha256", "used", "steps", "peft", "contamination")
+        return {"training": {key: read[key] for key in wanted if key in read}}
 
     def _fetch_config(self) -> Path:
         from huggingface_hub import hf_hub_download
@@ -186,10 +227,17 @@ def load_tokenizer(checkpoint: Checkpoint, *, trust_remote_code: bool) -> Any:
 
     try:
         return AutoTokenizer.from_pretrained(
-            str(checkpoint.folder), trust_remote_code=trust_remote_code, local_files_only=True
+            str(checkpoint.folder if has_tokenizer(checkpoint.folder) else checkpoint.model_folder),
+            trust_remote_code=trust_remote_code,
+            local_files_only=True,
         )
     except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
         raise BackendError(f"{checkpoint.name}: its tokenizer cannot be loaded: {one_line(str(error))}") from error
+
+
+def has_tokenizer(folder: Path) -> bool:
+    """Whether a folder holds a tokenizer (an adapter's may lie with its base)."""
+    return any((folder / file).is_file() for file in TOKENIZER_FILES)
 
 
 def require(packages: Sequence[str], extra: str) -> None:
@@ -215,12 +263,36 @@ def _check_folder(name: str, folder: Path, weights: bool) -> None:
     if not (folder / "config.json").is_file():
         if (folder / "adapter_config.json").is_file():
             way = f", or take vllm/BASE with --option NAME.adapter={folder}" if name.startswith("vllm/") else ""
+            kind = str(_read_json(name, folder / "adapter_config.json").get("peft_type"))
+            if kind.upper() in IN_FRONT:
+                raise UserError(
+                    f"{name}: {folder} holds an adapter of type {kind}, which cannot be merged: hf serves it"
+                )
             raise UserError(f"{name}: {folder} holds an adapter, not a model; merge it into its base first{way}")
         raise UserError(f"{name}: {folder} is not a model: it has no config.json")
-    if not any((folder / file).is_file() for file in TOKENIZER_FILES):
+    if not has_tokenizer(folder):
         raise UserError(f"{name}: {folder} has no tokenizer; one of these is due: {', '.join(TOKENIZER_FILES)}")
     if weights:
         _check_weights(name, folder)
+
+
+def _adapter(name: str, folder: Path) -> dict[str, Any]:
+    """The config of the adapter in a folder; empty where it holds none, or a model too."""
+    if not (folder / "adapter_config.json").is_file() or (folder / "config.json").is_file():
+        return {}
+    if not (folder / ADAPTER).is_file():
+        raise UserError(f"{name}: the adapter {folder} has no {ADAPTER}; pickled weights are never read")
+    return _read_json(name, folder / "adapter_config.json")
+
+
+def _base_of(name: str, folder: Path, adapter: dict[str, Any], options: CheckpointOptions) -> Checkpoint:
+    """The model that an adapter belongs to: a folder, seen from the adapter's own, or a hub name."""
+    base = adapter.get("base_model_name_or_path")
+    if not isinstance(base, str) or not base:
+        raise UserError(f"{name}: {folder / 'adapter_config.json'} names no base_model_name_or_path")
+    beside = (folder / base).resolve()
+    found = Model(name="base", backend="hf", id=str(beside) if beside.is_dir() else base)
+    return Checkpoint(found, options)
 
 
 def _check_weights(name: str, folder: Path) -> None:

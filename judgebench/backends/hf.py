@@ -6,6 +6,7 @@ import contextlib
 import gc
 import importlib.metadata
 import itertools
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -72,8 +73,10 @@ class HFBackend:
     def __init__(self, model: Model) -> None:
         self.model = model
         self.options = read_options(model, HFOptions)
-        self._checkpoint = Checkpoint(model, self.options)
+        self._checkpoint = Checkpoint(model, self.options, adapters=True)
         require(("torch", "transformers"), "hf")
+        if self._checkpoint.adapter:
+            require(("peft",), "train")
         self._chat: Chat | None = None
         self._loaded: Any = None
         self._continuations: Continuations | None = None
@@ -100,7 +103,9 @@ class HFBackend:
                     yield request, prepared
                 else:
                     asked.append(prepared)
-            for batch in _batches(asked, self.options.batch_size, self._checkpoint.context):
+            # Virtual tokens stand in front of the padding, which would shift the positions of padded rows.
+            most = 1 if "num_virtual_tokens" in self._checkpoint.adapter else self.options.batch_size
+            for batch in _batches(asked, most, self._checkpoint.context):
                 yield from self._answer(batch)
 
     def loglikelihood(self, requests: Iterable[ChoiceRequest]) -> Iterator[tuple[ChoiceRequest, ChoiceReply]]:
@@ -114,6 +119,10 @@ class HFBackend:
             BackendError: the model or its tokenizer cannot be loaded.
             UserError: ``chat_template=on`` without a template; a device that is not there.
         """
+        if "num_virtual_tokens" in self._checkpoint.adapter:
+            raise UserError(
+                f"{self._checkpoint.name}: with virtual tokens in front no choices are compared; take --answer generate"
+            )
         waiting = iter(requests)
         while window := list(itertools.islice(waiting, CHOICE_WINDOW)):
             self._load()
@@ -227,7 +236,7 @@ class HFBackend:
         from transformers import AutoModelForCausalLM, GenerationConfig
 
         options = self.options
-        folder = str(self._checkpoint.folder)
+        folder = str(self._checkpoint.model_folder)
         chosen = {"attn_implementation": options.attn_implementation} if options.attn_implementation else {}
         try:
             with _quiet():
@@ -257,6 +266,11 @@ class HFBackend:
             )
         if report["unexpected_keys"]:
             self._notes[f"{len(report['unexpected_keys'])} tensors of the checkpoint are not used"] = None
+        if self._checkpoint.adapter:
+            with _quiet():
+                from judgebench.backends.adapted import adapted
+
+                model = adapted(model, self._checkpoint)
         # The checkpoint's own sampling settings would else be mixed into every call.
         model.generation_config = GenerationConfig()
         rows = model.get_input_embeddings().weight.shape[0]
@@ -351,14 +365,16 @@ def _batches(asked: Sequence[_Asked], most: int, context: int | None) -> Iterato
 def _quiet() -> Iterator[None]:
     """Within it transformers shows no bars, and of its log only errors."""
     from huggingface_hub import constants
-    from transformers.utils import logging
+    from transformers.utils import logging as transformers_logging
 
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    level, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Position ids are not supported for parameter efficient tuning")
+            yield
     finally:
-        logging.set_verbosity(level)
+        transformers_logging.set_verbosity(level)
         if bars and not constants.HF_HUB_DISABLE_PROGRESS_BARS:
-            logging.enable_progress_bar()
+            transformers_logging.enable_progress_bar()

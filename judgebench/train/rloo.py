@@ -47,6 +47,7 @@ def read(settings: TrainSettings, args: argparse.Namespace) -> Rows:
     Raises:
         UserError: numbers that do not fit one another, or no reward.
     """
+    rows = read_prompts(settings, args)
     if args.generations < 2:
         raise UserError(f"--generations {args.generations}: at least 2 answers are needed to compare with one another")
     if (settings.batch_size * settings.accumulate) % args.generations:
@@ -56,7 +57,7 @@ def read(settings: TrainSettings, args: argparse.Namespace) -> Rows:
         )
     if args.max_new_tokens < 1 or not args.temperature > 0 or args.beta < 0:
         raise UserError("--max-new-tokens must be at least 1, --temperature above 0 and --beta not negative")
-    return read_prompts(settings, args)
+    return rows
 
 
 def build(job: Job, rows: Rows, args: argparse.Namespace) -> Any:

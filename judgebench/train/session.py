@@ -52,6 +52,10 @@ class Job:
         self.closing: list[Callable[[], str]] = []
         self.kept: list[Path] = []
         self.tokenizer = self._tokenizer()
+        if self.tokenizer.eos_token is None:
+            raise UserError(f"{checkpoint.name}: its tokenizer has no end token, so no answer could be learned to end")
+        if self.tokenizer.pad_token is None:
+            self.tokenizer.pad_token = self.tokenizer.eos_token
 
     @property
     def folder(self) -> str:

@@ -1,0 +1,180 @@
+"""Every training stage and adapter on tiny random models: a step or two each, and what their first losses must be."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_train import SHORT, chats, jsonl, pairs, reply, trained
+from tiny_models import CHATML, tiny_checkpoint
+
+from judgebench.backends.hf import HFBackend
+from judgebench.backends.vllm import VLLMBackend
+from judgebench.cli import main
+from judgebench.errors import UserError
+from judgebench.train.losses import rrhf
+from judgebench.types import Message, Model, Request, Sampling
+
+
+def ranked() -> list[dict[str, Any]]:
+    return [{"prompt": f"{i}+1?", "responses": [f"{i + 1}", f"{i}", "banana"], "scores": [3, 2, 1]} for i in range(4)]
+
+
+def marked() -> list[dict[str, Any]]:
+    return [{"prompt": f"{i}+1?", "completion": f"{i + 1}", "label": i % 2 == 0} for i in range(4)]
+
+
+def asked() -> list[dict[str, Any]]:
+    return [{"prompt": f"{i}+1?", "reference": str(i + 1)} for i in range(4)]
+
+
+def first_logprob(folder: Path) -> float:
+    backend = HFBackend(Model(name="m", backend="hf", id=str(folder)))
+    request = Request(
+        id="1", messages=(Message(role="user", content="a"),), sampling=Sampling(max_tokens=1, logprobs=1)
+    )
+    [(_, said)] = list(backend.generate([request]))
+    return said.logprobs[0].logprob
+
+
+def test_the_first_kto_loss_is_one_half(tmp_path: Path) -> None:
+    record = trained(tmp_path, "kto", jsonl(tmp_path / "d.jsonl", marked()))
+    assert record.loss["first"] == pytest.approx(0.5, abs=1e-6)
+    both = trained(tmp_path, "kto", jsonl(tmp_path / "p.jsonl", pairs()), name="pairs")
+    assert both.used == 12  # a good and a bad one of each of the six
+
+
+@pytest.mark.parametrize("stage", ["orpo", "simpo", "language"])
+def test_the_stages_over_pairs_train_and_hf_serves_what_they_write(tmp_path: Path, stage: str) -> None:
+    record = trained(tmp_path, stage, jsonl(tmp_path / "d.jsonl", pairs()), template=CHATML)
+    assert record.steps == 2
+    assert math.isfinite(record.loss["last"] or math.nan)
+    assert reply(tmp_path / "run/models/x") is not None
+
+
+def test_rank_trains_by_the_loss_of_whole_lists(tmp_path: Path) -> None:
+    data = jsonl(tmp_path / "d.jsonl", ranked()[:1])
+    record = trained(tmp_path, "rank", data, "--steps", "1")
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(tiny_checkpoint(""))
+    model = AutoModelForCausalLM.from_pretrained(tiny_checkpoint("")).eval()
+    sums, lengths = [], []
+    start = len(tokenizer("0+1?")["input_ids"])
+    for text in ranked()[0]["responses"]:
+        ids = tokenizer(f"0+1?{text}</s>")["input_ids"]
+        with torch.inference_mode():
+            logps = model(torch.tensor([ids])).logits.log_softmax(-1)[0]
+        sums.append(sum(float(logps[place - 1, ids[place]]) for place in range(start, len(ids))))
+        lengths.append(len(ids) - start)
+    assert record.loss["first"] == pytest.approx(float(rrhf(sums, lengths, [3, 2, 1])), rel=1e-4)
+    equal = [{**row, "scores": [1, 1, 1]} for row in ranked()]
+    with pytest.raises(UserError, match="scores must fall strictly"):
+        trained(tmp_path, "rank", jsonl(tmp_path / "e.jsonl", equal), "--loss", "pro", name="equal")
+
+
+def test_conditional_cloning_trains_on_marked_answers(tmp_path: Path) -> None:
+    record = trained(tmp_path, "language", jsonl(tmp_path / "d.jsonl", marked()), "--method", "conditional")
+    assert record.used == 4
+    assert "Give a good answer." in record.notes[-1]
+
+
+def test_a_reward_model_gives_rewards_and_is_refused_as_a_model_that_writes(tmp_path: Path) -> None:
+    trained(tmp_path, "reward", jsonl(tmp_path / "p.jsonl", pairs()), name="judge")
+    folder = tmp_path / "run/models/judge"
+    for backend in (HFBackend, VLLMBackend):
+        with pytest.raises(UserError, match="scores texts and writes none"):
+            backend(Model(name="m", backend="hf", id=str(folder)))
+    data = jsonl(tmp_path / "d.jsonl", asked())
+    more = ["--reward-model", str(folder), "--k", "2", "--max-new-tokens", "4"]
+    record = trained(tmp_path, "raft", data, *more, name="best")
+    assert any(note.startswith("rewards: ") and note.endswith(" 0 unscored") for note in record.notes)
+    best = [json.loads(line) for line in (tmp_path / "run/models/best/best.jsonl").read_text().splitlines()]
+    assert {row["prompt"] for row in best} <= {row["prompt"] for row in asked()}
+
+
+@pytest.mark.parametrize(
+    ("stage", "more"),
+    [("rloo", ["--scorer", "number"]), ("grpo", ["--judge", "baseline/overlap", "--rubric", "pointwise-reference"])],
+)
+def test_the_online_stages_learn_from_a_scorer_or_a_judge(tmp_path: Path, stage: str, more: list[str]) -> None:
+    data = jsonl(tmp_path / "d.jsonl", asked())
+    record = trained(tmp_path, stage, data, *more, "--generations", "2", "--max-new-tokens", "4", "--steps", "1")
+    assert record.notes == ("rewards: 2 scored, 0 unscored",)
+    assert record.steps == 1
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ([], "a reward is needed, and one only"),
+        (["--scorer", "numbr"], "did you mean 'number'"),
+        (["--judge", "baseline/overlap", "--rubric", "pairwise-general"], "a reward is of one answer"),
+        (["--scorer", "number", "--generations", "3"], "must divide --batch-size"),
+    ],
+)
+def test_a_reward_that_cannot_be_is_said_before_anything_is_loaded(tmp_path: Path, more: list[str], words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        trained(tmp_path, "rloo", jsonl(tmp_path / "d.jsonl", asked()), *more)
+
+
+def test_ppo_says_that_rloo_takes_its_place() -> None:
+    with pytest.raises(UserError, match="judgebench rloo"):
+        main(["ppo", "run", "--model", "hf/m", "--data", "d.jsonl", "--name", "x"])
+
+
+def test_adaloras_ranks_change_and_keep_their_sum(tmp_path: Path) -> None:
+    data = jsonl(tmp_path / "d.jsonl", pairs())
+    record = trained(tmp_path, "dpo", data, "--peft", "adalora", "--rank", "2", "--steps", "4")
+    [note] = [note for note in record.notes if note.startswith("AdaLoRA's ranks")]
+    total, matrices, low, high = [int(word) for word in note.replace(",", "").split() if word.isdigit()]
+    assert total == 2 * matrices
+    assert low < high
+    assert record.merged
+    assert reply(tmp_path / "run/models/x") is not None
+
+
+@pytest.mark.parametrize("kind", ["dora", "ia3", "qlora"])
+def test_adapters_that_can_be_merged_are_and_serve_as_models(tmp_path: Path, kind: str) -> None:
+    if kind == "qlora":
+        pytest.importorskip("bitsandbytes")
+    record = trained(tmp_path, "sft", jsonl(tmp_path / "d.jsonl", chats()), "--peft", kind, template=CHATML)
+    assert record.merged
+    assert not (tmp_path / "run/models/x/adapter_config.json").exists()
+    assert reply(tmp_path / "run/models/x") is not None
+
+
+def test_a_lora_adapter_kept_apart_answers_in_hf_as_the_merged_one(tmp_path: Path) -> None:
+    data = jsonl(tmp_path / "d.jsonl", chats())
+    lora = ["--peft", "lora", "--rank", "4", "--learning-rate", "0.05"]
+    apart = trained(tmp_path, "sft", data, *lora, "--no-merge", template=CHATML, name="apart")
+    trained(tmp_path, "sft", data, *lora, template=CHATML, name="merged")
+    assert not apart.merged
+    said = reply(tmp_path / "run/models/apart")
+    assert said == reply(tmp_path / "run/models/merged")
+    assert said != reply(tiny_checkpoint(CHATML))
+
+
+@pytest.mark.parametrize("kind", ["prefix", "prompt"])
+def test_virtual_tokens_serve_in_hf_alone_and_vllm_refuses_them_in_one_line(tmp_path: Path, kind: str) -> None:
+    data = jsonl(tmp_path / "d.jsonl", chats())
+    more = ["--peft", kind, "--virtual-tokens", "3"]
+    record = trained(tmp_path, "sft", data, *more, template=CHATML)
+    folder = tmp_path / "run/models/x"
+    assert not record.merged
+    assert first_logprob(folder) != pytest.approx(first_logprob(tiny_checkpoint(CHATML)), abs=1e-4)
+    with pytest.raises(
+        UserError, match=r"an adapter of type .*_TUNING, which cannot be merged: hf serves it"
+    ) as caught:
+        VLLMBackend(Model(name="m", backend="vllm", id=str(folder)))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_hub_or_folder_that_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
+    data = jsonl(tmp_path / "d.jsonl", pairs())
+    with pytest.raises(UserError, match="only a checkpoint can be trained"):
+        main(["dpo", str(tmp_path / "run"), "--model", "openai/x", "--data", data, "--name", "x", *SHORT])
