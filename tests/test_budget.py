@@ -102,9 +102,8 @@ def test_a_limit_on_money_counts_both_prices() -> None:
 def test_a_backend_opened_by_a_caller_is_limited_and_a_function_is_free(tmp_path: Path) -> None:
     (tmp_path / "sums.yaml").write_text(SUITE, encoding="utf-8")
     settings = judgebench.Settings(max_tokens_total=100)
-    judgebench.run(
-        tmp_path / "a", suite=[str(tmp_path / "sums.yaml")], model={"f": lambda chat: "7"}, settings=settings
-    )
+    suite = [str(tmp_path / "sums.yaml")]
+    judgebench.run(tmp_path / "a", suite=suite, model={"f": lambda chat: "7"}, settings=settings)
     assert len(Run(tmp_path / "a").answers()) == 40
     inner = Sized()
     with pytest.raises(BudgetReached):
