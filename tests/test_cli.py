@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tiny_models import tiny_checkpoint
 
 ROOT = Path(__file__).resolve().parent.parent
 SUITE = """name: sums
@@ -181,6 +182,20 @@ def test_an_installed_plug_in_adds_a_backend_a_scorer_and_a_stage(here: Path, pl
     assert done.returncode == 0, done.stderr
     (row,) = json.loads((here / "results/x/summary.json").read_text())["accuracy"]
     assert row["value"] == pytest.approx((2 / 3 + 0) / 2)
+
+
+def test_an_installed_plug_in_adds_a_training_stage_and_a_loss_in_ten_lines(here: Path, plugin: Path) -> None:
+    pytest.importorskip("trl")
+    lines = (ROOT / "tests/plugin_package/judgebench_margin.py").read_text().splitlines()
+    assert len([line for line in lines if line.strip()]) <= 10
+    rows = [{"prompt": f"{i}+1?", "responses": [f"{i + 1}", "no"]} for i in range(4)]
+    (here / "ranked.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    flags = ["--model", f"hf/{tiny_checkpoint('')}", "--data", "ranked.jsonl", "--name", "x", "--steps", "1", "--quiet"]
+    done = judgebench("tune", "tuned", *flags, cwd=here, PYTHONPATH=str(plugin))
+    assert done.returncode == 0, done.stderr
+    record = json.loads((here / "results/tuned/models/x/training.json").read_text())
+    assert (record["settings"]["loss"], record["steps"]) == ("margin", 1)
+    assert "margin" in judgebench("rank", "r", *flags, "--loss", "margn", cwd=here, PYTHONPATH=str(plugin)).stderr
 
 
 def test_a_plug_in_may_not_take_a_built_in_name(here: Path, plugin: Path, tmp_path: Path) -> None:
