@@ -17,7 +17,7 @@ from judgebench import __version__
 from judgebench.errors import UserError
 from judgebench.rubrics import Rubric
 from judgebench.runs import Run
-from judgebench.stages import fallback, generate, judge, rate, report, score
+from judgebench.stages import fallback, generate, judge, rate, report, score, steps
 from judgebench.stages import settings as flags
 from judgebench.stages.budget import refuse_unpriced
 from judgebench.stages.opening import Ready, try_out
@@ -33,7 +33,8 @@ PACKAGES = ("numpy", "scipy", "openai", "aiohttp", "torch", "transformers", "vll
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds this stage's flags."""
-    flags.add_run(parser)
+    parser.add_argument("run", nargs="?", metavar="RUN",
+                        help="run folder; a bare name means results/NAME (a file of steps has its own)")  # fmt: skip
     flags.add_suites(parser)
     flags.add_models(parser)
     flags.add_judges(parser)
@@ -46,9 +47,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Takes a run from its suites to its report; a run without suites or models named goes on as it was begun.
 
+    A run file with ``steps`` is taken step by step (`judgebench.stages.steps`).
+
     Returns:
         0; exit codes of errors are theirs.
     """
+    if steps.has_steps(args.config):
+        steps.refuse_flags(args)
+        return steps.walk(args.config, args.run, quiet=args.quiet)
+    if args.run is None:
+        raise UserError("the following arguments are required: RUN (see 'judgebench run --help')")
     path = flags.run_path(args.run)
     stored = path / "config.yaml" if not (args.suite or args.model or args.config) else None
     settings = flags.resolve(args, stored)
