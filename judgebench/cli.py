@@ -28,6 +28,7 @@ HELP = {
     "pull": "fetch benchmark files once, checked by hash",
     "list": "suites, rubrics, backends, scorers, judges, ratings, stages, runs",
     "check": "check rubric, suite and run files",
+    "pairs": "a run's verdicts → preference pairs, best answers, ranked lists; evaluation items kept out",
     "sft": "examples → a checkpoint that answers like them",
     "dpo": "preference pairs → a checkpoint that prefers the better of each",
     "kto": "answers marked good or bad → a checkpoint that gives the good ones",

@@ -84,6 +84,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "examine": "judgebench.stages.examine",
         "parity": "judgebench.stages.parity",
         "escalate": "judgebench.stages.escalate",
+        "pairs": "judgebench.train.pairs",
         "sft": "judgebench.train.sft",
         "dpo": "judgebench.train.dpo",
         "kto": "judgebench.train.kto",

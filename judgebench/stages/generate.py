@@ -351,5 +351,5 @@ def suite_record(suite: Suite, items: int) -> dict[str, object]:
         "version": suite.version, "about": suite.about, "license": suite.license, "scorer": suite.scorer,
         "scorer_options": suite.scorer_options, "items": items, "available": suite.available,
         "missing": list(suite.missing), "notes": list(suite.notes), "fingerprint": suite.fingerprint,
-        "submission": suite.submission,
+        "submission": suite.submission, "system": suite.system,
     }  # fmt: skip

@@ -23,6 +23,8 @@ from judgebench.stages import settings as flags
 from judgebench.stages.progress import say
 from judgebench.train import record as records
 from judgebench.train.adapters import MERGEABLE, adapter_config, merged, quantization, ranks
+from judgebench.train.guard import Held
+from judgebench.train.held_out import guarded
 from judgebench.train.rows import Rows, keep_fitting
 from judgebench.train.settings import TrainSettings, resolve
 
@@ -207,7 +209,8 @@ def train(args: argparse.Namespace, recipe: Recipe) -> int:
     rows = recipe.read(settings, args)
     run = Run(flags.run_path(args.run), create=True)
     own = {name: getattr(args, name) for name in recipe.options}
-    plan = _plan(recipe, settings, checkpoint, rows, own)
+    rows, held = guarded(rows, run, args, settings.data, checkpoint.folder if checkpoint.local else None)
+    plan = {**_plan(recipe, settings, checkpoint, rows, own), **_overlapping(held)}
     target = run.path / "models" / settings.name
     if target.exists():
         done = records.read_record(target)
@@ -229,6 +232,7 @@ def train(args: argparse.Namespace, recipe: Recipe) -> int:
         shutil.rmtree(partial, ignore_errors=True)
         whole = _save(job, made, partial)
         record = _record(job, recipe, rows, plan, made, whole)
+        record = msgspec.structs.replace(record, contamination=msgspec.to_builtins(held))
         for file in job.kept:
             shutil.copy(file, partial / file.name)
         records.write_record(partial, record)
@@ -275,6 +279,12 @@ def _plan_of(done: records.TrainingRecord) -> dict[str, Any]:
         "data_sha256": done.data_sha256,
         "parent_weights": done.parent_weights,
     }
+
+
+def _overlapping(held: Held) -> dict[str, Any]:
+    """Which rows the guard kept out or let in, for the plan; nothing where there are none."""
+    found = {"kept_out": [each["row"] for each in held.dropped], "let_in": [each["row"] for each in held.let_in]}
+    return {key: value for key, value in found.items() if value}
 
 
 def _begin(work: Path, plan: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ import msgspec
 
 from judgebench.errors import UserError
 from judgebench.stages import settings as flags
+from judgebench.train.held_out import add_guard
 
 Peft = Literal["none", "lora", "qlora", "adalora", "dora", "prefix", "prompt", "ia3"]
 Schedule = Literal["linear", "cosine", "constant"]
@@ -105,6 +106,7 @@ def add_training(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--log-every", type=int, metavar="STEPS", help="between losses recorded (default 10)")
     group.add_argument("--seed", type=int, metavar="N", help="of the order of rows and of new weights (default 0)")
     group.add_argument("--quiet", action="store_true", help="no progress")
+    add_guard(parser)
     group = parser.add_argument_group("adapters")
     group.add_argument("--peft", choices=get_args(Peft), help="train an adapter instead of all weights (default none)")
     group.add_argument("--rank", type=int, metavar="N", help="of LoRA and its kin (default 16)")
