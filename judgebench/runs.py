@@ -266,11 +266,26 @@ class Run:
     def verdicts(self, *files: Path) -> dict[tuple[Any, ...], Verdict]:
         """Identity → the last verdict recorded for it, of the files given or of all."""
         chosen = files or tuple(sorted((self.path / "verdicts").glob("*.jsonl")))
-        return {verdict.key: verdict for file in chosen for verdict in read_records(file, Verdict)}
+        shared: dict[Any, Any] = {}
+        return {verdict.key: verdict for file in chosen for verdict in _sharing(read_records(file, Verdict), shared)}
 
     def ratings(self) -> list[Rating]:
         """The ratings as last computed."""
         return list(read_records(self.path / "ratings.jsonl", Rating))
+
+
+SHARED = ("suite", "item", "rubric", "judge", "dimension", "shown", "scores", "scale", "error", "usage", "seen")
+"""Fields of a verdict whose values come over and over: each held once, a million verdicts take half the memory."""
+
+
+def _sharing(verdicts: Iterable[Verdict], shared: dict[Any, Any]) -> Iterator[Verdict]:
+    """The verdicts, their equal values being one object each."""
+    put, known = msgspec.structs.force_setattr, shared.setdefault
+    for verdict in verdicts:
+        for name in SHARED:
+            value = getattr(verdict, name)
+            put(verdict, name, known((name, value), value))
+        yield verdict
 
 
 MANIFEST = ("suites", "models", "judges", "rubrics", "answers", "verdicts", "planned", "plans")

@@ -1,7 +1,7 @@
 """Any endpoint that speaks OpenAI's chat completions, asked many calls at once.
 
-The client is our own thin HTTP/1.1 (`judgebench.backends.http_client`): the openai package costs fifteen times the
-processor time per call over either of its transports, aiohttp by itself three times (docs/performance.md).
+The client is our own thin HTTP/1.1 (`judgebench.backends.http_client`): the openai package costs four to five times the
+processor time per call over either of its transports, and aiohttp by itself is not quick enough (docs/performance.md).
 """
 
 from __future__ import annotations
