@@ -270,6 +270,33 @@ def test_a_model_trained_on_evaluation_items_takes_a_flag_and_every_later_report
     assert child.contamination["trained_on"] == tainted.contamination["trained_on"]
 
 
+def test_a_report_marks_the_model_trained_on_what_it_is_asked(judged: Path, tmp_path: Path) -> None:
+    data = tmp_path / "p.jsonl"
+    main(["pairs", str(judged), "--train-suite", "drill", "--out", str(data), "--quiet"])
+    dpo(judged, data, "tuned")
+    later = tmp_path / "later"
+    reference = f"{tmp_path}/t.yaml,{tmp_path}/e.yaml"
+    code = main(["run", str(later), "--suite", reference, "--model", f"tuned=hf/{judged / 'models' / 'tuned'}",
+                 "--model", f"good=scripted/{tmp_path}/m.py:good", "--max-tokens", "2", "--judge", "baseline/longest",
+                 "--rubric", "pairwise-general", "--quiet"])  # fmt: skip
+    assert code == 0
+    mark = "contaminated: trained on 2 of 3 items of drill"
+    by_model = dict.fromkeys(("tuned", "good"), "")
+    for line in (later / "leaderboard.csv").read_text().splitlines()[1:]:
+        by_model[line.split(",")[0]] += line
+    assert mark in by_model["tuned"]
+    assert mark not in by_model["good"]
+    report = (later / "report.md").read_text()
+    assert mark in report
+    assert "tuned was trained on 2 of 3 items of drill" in report
+    assert "items of exam" not in report
+    assert f"dpo of hf/{tiny_checkpoint('')} on 2 rows of {data}" in report
+    assert "guard: 1 rows kept out, 0 let in, against exam (2 items)" in report
+    shown = json.loads((later / "summary.json").read_text())
+    assert [model["contaminated"] for model in shown["models"]] == [{"drill": [2, 3]}, {}]
+    assert mark in (later / "report.html").read_text()
+
+
 def test_a_data_file_that_was_changed_is_not_what_its_manifest_says(judged: Path, tmp_path: Path) -> None:
     data = tmp_path / "p.jsonl"
     main(["pairs", str(judged), "--train-suite", "drill", "--out", str(data), "--quiet"])

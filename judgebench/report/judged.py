@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from judgebench.report.contaminated import taint
 from judgebench.report.figures import (
     MISSING,
     count,
@@ -171,7 +172,7 @@ def leaderboard(summary: Summary, group: Group, dimension: str) -> Table:
         best, worst = ranks.get(model, (0, 0))
         cells = [
             Cell(text=MISSING if not best else f"{best}" if best == worst else f"{best}–{worst}", sort=best or None),
-            Cell(text=model),
+            Cell(text=model + remarks.mark(taint(summary, group.suite, model))),
         ]
         for method in methods:
             row = of_model.get(method)

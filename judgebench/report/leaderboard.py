@@ -7,6 +7,7 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from judgebench.report.contaminated import taint
 from judgebench.report.tables import Row, Summary, matching
 
 COLUMNS = (
@@ -53,6 +54,7 @@ def leaderboard_rows(summary: Summary) -> list[dict[str, Any]]:
 def _row(summary: Summary, rating: Row) -> dict[str, Any]:
     row = {column: rating.get(column) for column in COLUMNS}
     row["scored"], row["planned"] = _counts(summary, rating)
+    row["note"] = "; ".join(filter(None, (row["note"], taint(summary, row["suite"] or "", rating["model"]))))
     return row
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from judgebench.report.contaminated import taint
 from judgebench.report.figures import (
     BAD_ABOVE,
     MISSING,
@@ -150,7 +151,7 @@ def models_table(summary: Summary) -> Table:
             Cell(text=model["name"]),
             Cell(text=model["backend"]),
             Cell(text=model["id"]),
-            Cell(text="; ".join(model["notes"]) or MISSING),
+            Cell(text="; ".join([*model["notes"], *filter(None, (model.get("origin", ""),))]) or MISSING),
         )
         for model in summary["models"]
     )
@@ -233,9 +234,10 @@ def accuracy_table(summary: Summary) -> Table:
     rows = []
     for row in accuracy:
         why = "; ".join(part for part in (row["note"], _unscored_reasons(row)) if part)
+        tainted = taint(summary, row["suite"], row["model"])
         cells = [
             Cell(text=row["suite"]),
-            Cell(text=row["model"]),
+            Cell(text=row["model"] + remarks.mark(tainted)),
             Cell(text=estimate(row["value"], row["low"], row["high"]) + remarks.mark(why), sort=row["value"]),
             Cell(text=out_of(row["n"], row["planned"]), sort=row["n"], level=level(row["unscored"], row["planned"])),
             Cell(text=rate(row["accuracy_read"]), sort=row["accuracy_read"]),

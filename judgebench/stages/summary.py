@@ -11,6 +11,8 @@ from judgebench import __version__
 from judgebench.judges.debias import LeftOut
 from judgebench.runs import Run
 from judgebench.stages.cards import card_rows
+from judgebench.stages.contamination import contaminated, origin
+from judgebench.stages.contamination import lines as taint_lines
 from judgebench.stages.games import policy_of
 from judgebench.stages.reasons import NOT_APPLICABLE, Row
 from judgebench.stages.scoring import KEPT_BACK
@@ -48,7 +50,10 @@ def summarise(
         "run": run.name,
         "created": manifest["created"],
         "models": [
-            {"name": name, "backend": record["backend"], "id": record["id"], "notes": _notes(record)}
+            {
+                "name": name, "backend": record["backend"], "id": record["id"], "notes": _notes(record),
+                "contaminated": contaminated(run, name), "origin": origin(run, name),
+            }
             for name, record in manifest["models"].items()
         ],
         "judges": [
@@ -87,7 +92,8 @@ def summarise(
         "prices": {name: manifest.get("prices", {}).get(name, "") for name in ("date", "currency")},
         "warnings": [],
     }  # fmt: skip
-    summary["warnings"] = [*_warnings(summary), *family_lines(run), *_doubts(run, answers, stale)]
+    tainted = taint_lines(summary["models"], run)
+    summary["warnings"] = [*tainted, *_warnings(summary), *family_lines(run), *_doubts(run, answers, stale)]
     return summary
 
 

@@ -48,6 +48,8 @@ class Held(Record, frozen=True, kw_only=True):
     """Rows looked at."""
     dropped: list[dict[str, Any]] = msgspec.field(default_factory=list)
     """Each row kept out: ``row`` (1-based), ``suite``, ``item``, ``how``."""
+    earlier: list[dict[str, Any]] = msgspec.field(default_factory=list)
+    """The same of rows kept out when the data file was made; they are not in it."""
     let_in: list[dict[str, Any]] = msgspec.field(default_factory=list)
     """The same of rows trained on all the same, by ``--allow-contamination``."""
     trained_on: dict[str, list[str]] = msgspec.field(default_factory=dict)

@@ -86,7 +86,11 @@ def guarded(rows: Rows, run: Run, args: argparse.Namespace, data: str, parent: P
     before = read_record(parent) if parent is not None else None
     inherited = before.contamination.get("trained_on", {}) if before else {}
     # `trained_on` is complete: it names every known item in this checkpoint's or its parents' training data
-    held = msgspec.structs.replace(held, trained_on=united(held.trained_on, trained, inherited))
+    held = msgspec.structs.replace(
+        held, trained_on=united(held.trained_on, trained, inherited),
+        suites={**(made.contamination.suites if made else {}), **held.suites},
+        earlier=made.contamination.dropped if made else [],
+    )  # fmt: skip
     dropped = {**rows.dropped, **reasons(held.dropped)}
     return msgspec.structs.replace(rows, rows=[rows.rows[at] for at in kept], dropped=dropped), held
 
