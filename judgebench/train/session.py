@@ -163,7 +163,7 @@ class Job:
             "logging_steps": settings.log_every,
             "logging_first_step": True,
             "logging_nan_inf_filter": False,
-            "save_strategy": "steps",
+            "save_strategy": "no" if settings.peft == "adalora" else "steps",  # PEFT cannot go on with pruned ranks
             "save_steps": settings.save_every,
             "seed": settings.seed,
             "data_seed": settings.seed,
