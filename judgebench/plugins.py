@@ -84,6 +84,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "examine": "judgebench.stages.examine",
         "parity": "judgebench.stages.parity",
         "escalate": "judgebench.stages.escalate",
+        "annotate": "judgebench.stages.annotate",
         "pairs": "judgebench.train.pairs",
         "sft": "judgebench.train.sft",
         "dpo": "judgebench.train.dpo",
@@ -103,7 +104,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
 
 EXTRAS = {"torch": "hf", "transformers": "hf", "vllm": "vllm", "trl": "train", "peft": "train", "ray": "ray",
           "math_verify": "math", "datasets": "datasets", "pyarrow": "datasets", "langdetect": "ifeval",
-          "bm25s": "facts"}  # fmt: skip
+          "bm25s": "facts", "starlette": "ui", "uvicorn": "ui", "jinja2": "ui"}  # fmt: skip
 """Top-level package → the extra that brings it."""
 
 

@@ -18,7 +18,7 @@ FLOORS = {
     "files": 2, "rubrics": 2, "suites": 2, "suite_files": 2, "columns": 2, "sources": 2, "archives": 2, "agieval": 2,
     "hub": 2, "mapping": 2, "runs": 2, "published": 2, "importers": 2,
     "backends": 3, "scorers": 3, "judges": 3, "ratings": 3,
-    "report": 4, "stages": 5, "train": 5, "api": 6, "cli": 6, "__main__": 7, "__init__": 7,
+    "report": 4, "stages": 5, "train": 5, "web": 5, "api": 6, "cli": 6, "__main__": 7, "__init__": 7,
 }  # fmt: skip
 SIBLINGS = ("backends", "scorers", "judges", "ratings")
 FORBIDDEN_NAMES = {"utils", "util", "common", "core", "base", "helpers", "misc"}

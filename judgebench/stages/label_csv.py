@@ -1,0 +1,137 @@
+"""Labels by spreadsheet: tasks out as CSV, labels back in.
+
+No model is named. What a spreadsheet would run as a formula gets an apostrophe before it; hidden characters are written
+out. Rows may come back in any order; a row is known by its number and the hash of the answers that it showed.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+from judgebench.errors import UserError
+from judgebench.files import read_bytes, write_atomic
+from judgebench.report.visible import visible
+from judgebench.stages.labels import Labels
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")
+"""First characters at which a spreadsheet may take a cell for a formula."""
+MOST_CELL = 32_000
+"""Characters of a cell; spreadsheets hold at most 32,767."""
+LABEL = "label: "
+"""Begins the header of each dimension's column."""
+
+
+def defused(text: str) -> str:
+    """The text as a cell that no spreadsheet runs, with hidden characters written out.
+
+    >>> defused("=HYPERLINK(1)")
+    "'=HYPERLINK(1)"
+    """
+    shown = visible(text)
+    if len(shown) > MOST_CELL:
+        shown = f"{shown[:MOST_CELL]} […{len(shown) - MOST_CELL} characters more: label it in the browser]"
+    return f"'{shown}" if shown.lstrip(" ").startswith(FORMULA) else shown
+
+
+def export_csv(labels: Labels, path: Path) -> int:
+    """How many tasks were written to the file, those with labels included.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    plan = labels.plan
+    answers = ["answer_1", "answer_2"] if plan.guide.mode == "pairwise" else ["answer"]
+    dimensions = list(plan.guide.dimensions)
+    out = io.StringIO()
+    writer = csv.writer(out)
+    columns = [defused(LABEL + name) for name in dimensions]
+    writer.writerow(["task", "check", "question", *answers, "allowed", *columns, "skip_because"])
+    allowed = ", ".join(
+        f"{choice.code} = {choice.means}" if choice.means else choice.code for choice in plan.guide.choices
+    )
+    allowed = allowed or f"{plan.guide.scale[0]:g} to {plan.guide.scale[1]:g}"
+    for number, task in enumerate(plan.tasks):
+        item, given = labels.item(number), labels.given(number)
+        asked = (item.question or item.turns)[: task.turn or None]
+        shown = ["\n\n".join(answer.turns[: task.turn or None]) for answer in labels.answers(number)]
+        cells = [given.get(name, "") if name in task.dimensions else "not asked" for name in dimensions]
+        writer.writerow(
+            [number + 1, f"h{labels.check(number)}", *map(defused, ["\n\n".join(asked), *shown, allowed]), *cells,
+             defused(labels.skip_reason(number))]
+        )  # fmt: skip
+    write_atomic(path, out.getvalue().encode("utf-8-sig"))
+    return len(plan.tasks)
+
+
+def import_csv(labels: Labels, path: Path) -> tuple[int, int, int]:
+    """(labelled, skipped, left empty) after writing a file's labels; what is in the run already is not written twice.
+
+    Raises:
+        UserError: the file cannot be read, a row is none of this plan, or a label is none; nothing is written then.
+    """
+    rows = _rows(path)
+    found: list[tuple[int, dict[str, str], str]] = []
+    seen: set[int] = set()
+    empty = 0
+    for line, row in rows:
+        number = _task(labels, row, f"{path}: row {line}")
+        if number in seen:
+            raise UserError(f"{path}: row {line}: task {number + 1} stands there twice")
+        seen.add(number)
+        task = labels.plan.tasks[number]
+        given = {name: row.get(LABEL + name, "").strip() for name in task.dimensions}
+        reason = row.get("skip_because", "").strip().removeprefix("'")
+        if reason and any(given.values()):
+            raise UserError(f"{path}: row {line}: is both labelled and skipped")
+        if not reason and not any(given.values()):
+            empty += 1
+            continue
+        try:
+            for name, code in () if reason else given.items():
+                labels.scores(name, code)
+        except UserError as error:
+            raise UserError(f"{path}: row {line}: {error}") from None
+        found.append((number, given, reason))
+    for number, given, reason in found:
+        if reason and labels.skip_reason(number) != reason:
+            labels.skip(number, reason)
+        elif not reason and _same(labels, number) != {name: labels.scores(name, code) for name, code in given.items()}:
+            labels.label(number, given)
+    skipped = sum(bool(reason) for *_, reason in found)
+    return len(found) - skipped, skipped, empty
+
+
+def _same(labels: Labels, number: int) -> dict[str, tuple[float, ...]]:
+    return {name: labels.scores(name, code) for name, code in labels.given(number).items()}
+
+
+def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
+    try:
+        text = read_bytes(path).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: is not UTF-8; save it as 'CSV UTF-8'") from error
+    header, _, _ = text.partition("\n")
+    delimiter = max(",;\t", key=header.count)
+    csv.field_size_limit(max(csv.field_size_limit(), 10_000_000))
+    try:
+        read = list(csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, restval="", restkey="\0more"))
+    except csv.Error as error:
+        raise UserError(f"{path}: is no CSV: {error}") from error
+    if not read or not {"task", "check"} <= read[0].keys():
+        raise UserError(f"{path}: has no columns 'task' and 'check'; it must be a file of --export-csv, filled in")
+    return [(line, {key.removeprefix("'"): value for key, value in row.items() if isinstance(value, str)})
+            for line, row in enumerate(read, 2)]  # fmt: skip
+
+
+def _task(labels: Labels, row: dict[str, str], place: str) -> int:
+    try:
+        number = int(float(row["task"])) - 1
+    except ValueError:
+        raise UserError(f"{place}: {row['task']!r} is no number of a task") from None
+    if not 0 <= number < len(labels.plan.tasks):
+        raise UserError(f"{place}: there is no task {number + 1}: {len(labels.plan.tasks)} are planned")
+    if row["check"] != f"h{labels.check(number)}":
+        raise UserError(f"{place}: shows other answers than the run has now, or is from another annotator's file")
+    return number

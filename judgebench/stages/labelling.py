@@ -1,0 +1,365 @@
+"""What people are asked to label: which pairs or answers of a run, by which rubric, drawn how.
+
+A plan is drawn once for each annotator and kept in ``labelling/human@NAME.json``: who, how, seed, the rubric's form and
+the tasks in order. Tasks at random are a prefix of one seeded permutation of everything that was judged, so a larger
+plan goes on where a smaller one ended, and annotators of the same seed label the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, get_args
+
+import msgspec
+
+from judgebench.errors import RunConflict, UserError, did_you_mean
+from judgebench.files import safe_name
+from judgebench.judges import matchups
+from judgebench.ratings.active import draw_labels, label_chances
+from judgebench.rubrics import load_rubric
+from judgebench.runs import Run
+from judgebench.stages.games import standing
+from judgebench.types import Record, Verdict
+
+How = Literal["random", "unsure", "disagree"]
+Shown = tuple[tuple[str, int], ...]
+Unit = tuple[str, str, int, Shown]
+"""(suite, item, turn, answers by name): what is labelled at once, on all its dimensions."""
+
+MOST_BUTTONS = 20
+"""A scale of whole grades up to this many has a button for each; a longer one has a field."""
+
+
+class Choice(Record, frozen=True, kw_only=True):
+    """One label that may be given."""
+
+    code: str
+    """What is sent and written into a spreadsheet."""
+    scores: tuple[float, ...]
+    """What the verdict says, in the order shown."""
+    means: str = ""
+    """What the annotator reads beside it."""
+
+
+class Guide(Record, frozen=True, kw_only=True):
+    """How a rubric is put to people."""
+
+    rubric: str
+    """``name@hash``."""
+    mode: Literal["pairwise", "pointwise", "ordinal"]
+    """How many answers are shown, and on what scale."""
+    about: str = ""
+    """Where the rubric is from."""
+    dimensions: dict[str, str]
+    """Dimension → what it asks."""
+    choices: tuple[Choice, ...] = ()
+    """Labels that may be given, in the order of the keys; empty where any number on the scale may be."""
+    scale: tuple[float, float] = (0.0, 1.0)
+    """Lowest and highest score."""
+    prompt: str = ""
+    """What the judges were asked, holes included."""
+
+
+class Task(Record, frozen=True, kw_only=True):
+    """One thing to label."""
+
+    suite: str
+    """Name of the suite."""
+    item: str
+    """Id of the item."""
+    turn: int
+    """1-based turn; 0 the whole conversation."""
+    shown: Shown
+    """(model, answer sample), in the order in which this annotator sees them."""
+    dimensions: tuple[str, ...]
+    """What is judged."""
+    chance: float | None = None
+    """Propensity with which it was drawn; None where it was no draw (where judges disagree)."""
+
+
+class Plan(Record, frozen=True, kw_only=True):
+    """What one annotator is asked."""
+
+    annotator: str
+    """``human@NAME``."""
+    how: How
+    """Drawn at random, by the judges' doubt, or where judges disagree."""
+    seed: int
+    """Of the draw and of the sides."""
+    guide: Guide
+    """The rubric as people see it."""
+    population: int
+    """Units that could have been drawn."""
+    tasks: tuple[Task, ...]
+    """In the order in which they are asked."""
+
+
+def annotator_name(text: str) -> str:
+    """``human@NAME`` of a name as given.
+
+    Raises:
+        UserError: it is empty, too long, or holds other than letters, digits, '.', '_' and '-'.
+    """
+    name = text.removeprefix("human@")
+    if not name or len(name) > 60 or not all(letter.isalnum() or letter in "._-" for letter in name):
+        raise UserError(f"--as {text!r}: a name of letters, digits, '.', '_' and '-' is needed")
+    if name == "gold":
+        raise UserError("--as gold: gold labels are no annotator's; take another name")
+    return f"human@{name}"
+
+
+def guide_of(run: Run, rubric: str = "") -> Guide:
+    """The form in which a rubric of the run is put to people.
+
+    Args:
+        run: whose judges' rubrics are known.
+        rubric: bare name, ``name@hash``, a shipped rubric or a file; empty is the run's only one.
+
+    Raises:
+        UserError: no such rubric, several to choose from, or a checklist.
+    """
+    known: dict[str, dict[str, Any]] = run.manifest["rubrics"]
+    fitting = [name for name in known if rubric in ("", name, name.partition("@")[0])]
+    if len(fitting) > 1:
+        raise UserError(f"--rubric: the run was judged by several; name one: {', '.join(sorted(fitting))}")
+    if fitting:
+        return _guide(fitting[0], known[fitting[0]])
+    if not rubric:
+        raise UserError("the run was judged by no rubric; name one to label by with --rubric")
+    loaded = load_rubric(rubric)
+    return _guide(loaded.id, msgspec.to_builtins(loaded, str_keys=True))
+
+
+def _guide(name: str, record: Mapping[str, Any]) -> Guide:
+    mode = record["mode"]
+    if mode not in ("pairwise", "pointwise", "ordinal"):
+        raise UserError(f"rubric {name}: people label pairs and grades; a {mode} is not asked of them")
+    choices, scale = _choices(mode, record)
+    dimensions = dict(record["dimensions"]) or {"overall": ""}
+    return Guide(
+        rubric=name, mode=mode, about=record.get("about", ""), dimensions=dimensions, choices=choices, scale=scale,
+        prompt=record.get("prompt", ""),
+    )  # fmt: skip
+
+
+def _choices(mode: str, record: Mapping[str, Any]) -> tuple[tuple[Choice, ...], tuple[float, float]]:
+    if mode == "pairwise":
+        found = [
+            Choice(code="1", scores=(1.0, 0.0), means="answer 1 is better"),
+            Choice(code="2", scores=(0.0, 1.0), means="answer 2 is better"),
+        ]
+        margins = [label["margin"] for label in (record.get("verdicts") or {}).values()]
+        if 0 in margins or (not margins and record.get("ties", True)):
+            found.append(Choice(code="3", scores=(0.5, 0.5), means="they are equally good"))
+        return tuple(found), (0.0, 1.0)
+    levels = {int(level): str(means) for level, means in (record.get("levels") or {}).items()}
+    if mode == "ordinal":
+        best_first = sorted(levels, reverse=True)
+        found = [
+            Choice(code=chr(ord("A") + place), scores=(float(level),), means=levels[level])
+            for place, level in enumerate(best_first)
+        ]
+        return tuple(found), (float(best_first[-1]), float(best_first[0]))
+    low, high = (float(end) for end in record.get("scale") or (1, 10))
+    if low.is_integer() and high.is_integer() and high - low < MOST_BUTTONS:
+        whole = range(int(low), int(high) + 1)
+        return tuple(Choice(code=str(n), scores=(float(n),), means=levels.get(n, "")) for n in whole), (low, high)
+    return (), (low, high)
+
+
+def draw(
+    run: Run, guide: Guide, annotator: str, *, how: str = "random", size: int = 100, seed: int = 0
+) -> Plan:  # fmt: skip
+    """What an annotator is asked, drawn anew.
+
+    Args:
+        run: whose answers are labelled.
+        guide: by which rubric.
+        annotator: ``human@NAME``; the sides are shuffled for each.
+        how: ``random``, ``unsure`` (chances grow with the judges' doubt and are kept) or ``disagree``.
+        size: tasks at most; in expectation where ``how`` is ``unsure``.
+        seed: of the draw.
+
+    Raises:
+        UserError: nothing can be labelled, an unknown way, or a size below 1.
+    """
+    if how not in get_args(How):
+        raise UserError(f"--sample {how!r}: {did_you_mean(how, get_args(How))}")
+    if size < 1:
+        raise UserError(f"--labels {size}: at least 1 is needed")
+    judged = _judged(run, guide)
+    units = sorted(judged) if judged else sorted(_unjudged(run, guide))
+    if not units:
+        raise UserError(f"nothing to label: the run holds no answers that {guide.rubric} could compare or grade")
+    doubts = {unit: doubt(judged.get(unit, ())) for unit in units}
+    chances: dict[Unit, float | None]
+    if how == "random":
+        order = list(units)
+        random.Random(f"{seed}\nlabels").shuffle(order)
+        chosen = order[:size]
+        chances = dict.fromkeys(chosen, len(chosen) / len(units))
+    elif how == "unsure":
+        if not judged:
+            raise UserError("--sample unsure: no judge has judged anything by this rubric")
+        given = label_chances([doubts[unit] for unit in units], min(size, len(units)))
+        drawn = [unit for unit, taken in zip(units, draw_labels(given, seed), strict=True) if taken]
+        chances = {unit: chance for unit, chance in zip(units, given, strict=True) if unit in set(drawn)}
+        chosen = drawn
+        random.Random(f"{seed}\norder").shuffle(chosen)
+    else:
+        chosen = sorted((unit for unit in units if doubts[unit] > 0), key=lambda unit: -doubts[unit])[:size]
+        chances = dict.fromkeys(chosen)
+        if not chosen:
+            raise UserError("--sample disagree: no two verdicts differ on anything here")
+    tasks = tuple(_task(unit, guide, judged.get(unit, ()), chances[unit], seed, annotator) for unit in chosen)
+    return Plan(annotator=annotator, how=how, seed=seed, guide=guide, population=len(units), tasks=tasks)  # type: ignore[arg-type]
+
+
+def doubt(verdicts: Iterable[Verdict]) -> float:
+    """How far a unit's verdicts are apart, in [0, 1]: twice the standard deviation of their points on a scale of 0 … 1.
+
+    Points are the share of the answer first by name, over all judges, orders and samples, averaged over dimensions.
+    """
+    by_dimension: dict[str, list[float]] = defaultdict(list)
+    for verdict in verdicts:
+        if len(verdict.scores) == 2:
+            ahead = verdict.scores[0] - verdict.scores[1]
+            points = 0.5 + 0.5 * (ahead > 0) - 0.5 * (ahead < 0)
+            by_dimension[verdict.dimension].append(points if verdict.shown[0] <= verdict.shown[1] else 1 - points)
+        elif verdict.scores:
+            low, high = verdict.scale
+            by_dimension[verdict.dimension].append((verdict.scores[0] - low) / (high - low))
+    spreads = []
+    for points_of in by_dimension.values():
+        mean = sum(points_of) / len(points_of)
+        spreads.append(2 * (sum((points - mean) ** 2 for points in points_of) / len(points_of)) ** 0.5)
+    return sum(spreads) / len(spreads) if spreads else 0.0
+
+
+def plan_for(
+    run: Run, annotator: str, *, rubric: str = "", how: str | None = None, size: int | None = None,
+    seed: int | None = None,
+) -> Plan:  # fmt: skip
+    """The annotator's plan: the one kept in the run, made larger where that is asked for, else a new one.
+
+    Raises:
+        RunConflict: the kept plan was drawn in another way, or the name has labels that this program did not ask for.
+        UserError: as `draw`.
+    """
+    kept = read_plan(run, annotator)
+    if kept is None:
+        if run.verdicts_file(annotator, "").exists():
+            raise RunConflict(f"{run.path}: {annotator} has labels from elsewhere; take another name with --as")
+        plan = draw(run, guide_of(run, rubric), annotator, how=how or "random", size=size or 100, seed=seed or 0)
+        return _keep(run, plan)
+    if rubric and rubric not in (kept.guide.rubric, kept.guide.rubric.partition("@")[0]):
+        raise RunConflict(f"{annotator} labels by {kept.guide.rubric} in this run; take another name with --as")
+    for flag, asked, held in (("--sample", how, kept.how), ("--seed", seed, kept.seed)):
+        if asked is not None and asked != held:
+            raise RunConflict(f"{annotator}: {flag} was {held} and is now {asked}; take another name with --as")
+    if size is None or size <= len(kept.tasks) or kept.how == "unsure":
+        return kept
+    larger = draw(run, kept.guide, annotator, how=kept.how, size=size, seed=kept.seed)
+    held_tasks = [(task.suite, task.item, task.turn, task.shown) for task in kept.tasks]
+    if [(task.suite, task.item, task.turn, task.shown) for task in larger.tasks[: len(held_tasks)]] != held_tasks:
+        raise RunConflict(
+            f"{annotator}: the run has changed since its labels were drawn, so no larger sample of the same draw can "
+            "be had; take another name with --as"
+        )
+    return _keep(run, larger)
+
+
+def read_plan(run: Run, annotator: str) -> Plan | None:
+    """The plan kept in the run; None where there is none.
+
+    Raises:
+        UserError: its file is damaged.
+    """
+    path = run.path / _file(annotator)
+    if not path.is_file():
+        return None
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Plan)
+    except msgspec.MsgspecError as error:
+        raise UserError(f"{path} is damaged: {error}") from error
+
+
+def plans(run: Run) -> dict[str, Plan]:
+    """Annotator → plan, of all whom this run asks."""
+    found: dict[str, Plan] = {}
+    for path in sorted((run.path / "labelling").glob("*.json")):
+        plan = msgspec.json.decode(path.read_bytes(), type=Plan)
+        found[plan.annotator] = plan
+    return found
+
+
+def _file(annotator: str) -> str:
+    return f"labelling/{safe_name(annotator)}.json"
+
+
+def _keep(run: Run, plan: Plan) -> Plan:
+    (run.path / "labelling").mkdir(exist_ok=True)
+    run.write(_file(plan.annotator), msgspec.json.format(msgspec.json.encode(plan), indent=1))
+    return plan
+
+
+def _judged(run: Run, guide: Guide) -> dict[Unit, list[Verdict]]:
+    """Unit → the judges' verdicts by this rubric."""
+    wanted = 2 if guide.mode == "pairwise" else 1
+    found: dict[Unit, list[Verdict]] = defaultdict(list)
+    for verdict in standing(run, run.verdicts().values())[0]:
+        models = {model for model, _ in verdict.shown}
+        person = verdict.judge.startswith(("human@", "exact@"))
+        if not person and verdict.rubric == guide.rubric and len(models) == wanted == len(verdict.shown):
+            found[verdict.suite, verdict.item, verdict.turn, tuple(sorted(verdict.shown))].append(verdict)
+    answers = run.answers()
+    return {
+        unit: verdicts
+        for unit, verdicts in found.items()
+        if all(_whole(answers.get((unit[0], unit[1], *each))) for each in unit[3])
+    }
+
+
+def _unjudged(run: Run, guide: Guide) -> set[Unit]:
+    """Every unit that a judge could be put before: all pairs of all models, or all answers."""
+    recorded: dict[tuple[str, str], list[tuple[str, int]]] = defaultdict(list)
+    for answer in run.answers().values():
+        if _whole(answer):
+            recorded[answer.suite, answer.item].append((answer.model, answer.sample))
+    units: set[Unit] = set()
+    meetings = matchups.pairs(sorted(run.manifest["models"])) if guide.mode == "pairwise" else []
+    for suite in run.manifest["suites"]:
+        for item in run.items(suite).values():
+            held = sorted(recorded.get((suite, item.id), ()))
+            if guide.mode == "pairwise":
+                shown: list[Shown] = [
+                    tuple(sorted(((left, sample), (right, sample))))
+                    for left, right in meetings
+                    for model, sample in held
+                    if model == left and (right, sample) in held
+                ]
+            else:
+                shown = [(each,) for each in held]
+            turns = matchups.turns(item, needs_reference=False)
+            units.update((suite, item.id, turn, each) for turn in turns for each in shown)
+    return units
+
+
+def _whole(answer: Any) -> bool:
+    return answer is not None and not answer.error and any(answer.turns)
+
+
+def _task(
+    unit: Unit, guide: Guide, verdicts: Sequence[Verdict], chance: float | None, seed: int, annotator: str
+) -> Task:
+    suite, item, turn, shown = unit
+    judged = {verdict.dimension for verdict in verdicts}
+    dimensions = tuple(name for name in guide.dimensions if not judged or name in judged)
+    lot = hashlib.sha256(repr((seed, annotator, unit)).encode()).digest()[0] & 1
+    return Task(
+        suite=suite, item=item, turn=turn, shown=shown[::-1] if lot else shown, chance=chance,
+        dimensions=dimensions or tuple(guide.dimensions),
+    )  # fmt: skip

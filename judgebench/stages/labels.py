@@ -1,0 +1,269 @@
+"""Labels of one annotator: written as verdicts one by one, undone, skipped, counted; agreement between annotators.
+
+A label is on the disk (fsync) before anybody is told that it is there. What is undone or skipped is written too: the
+last line of a key counts, and a line without scores says why.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import threading
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from judgebench.errors import RunConflict, UserError
+from judgebench.judges.matchups import digest
+from judgebench.ratings.raters import Metric, krippendorff_alpha
+from judgebench.runs import Journal, Run, read_records
+from judgebench.stages.labelling import Plan, Task
+from judgebench.types import Answer, Item, Verdict
+
+UNDONE = "undone by the annotator"
+SKIPPED = "skipped: "
+SKIP_REASONS = ("cannot tell", "beyond my knowledge", "broken or empty answer", "should not be shown")
+"""Reasons that the page offers; any other text may be given."""
+MOST_REASON = 500
+"""Characters of a reason."""
+
+
+class Counts(NamedTuple):
+    """How far an annotator is."""
+
+    labelled: int
+    """Tasks with a label on every dimension."""
+    skipped: int
+    """Tasks skipped with a reason."""
+    total: int
+    """Tasks in all."""
+
+
+class Labels:
+    """One annotator's labels in a run; safe for several threads of one process.
+
+    Args:
+        run: where the labels go.
+        plan: what is asked.
+    """
+
+    def __init__(self, run: Run, plan: Plan) -> None:
+        self.run, self.plan = run, plan
+        self.file = run.verdicts_file(plan.annotator, "")
+        self._lock = threading.Lock()
+        self._answers: Mapping[tuple[str, str, str, int], Answer] = run.answers()
+        self._items = {suite: run.items(suite) for suite in {task.suite for task in plan.tasks}}
+        self._said: dict[tuple[int, str], Verdict] = {}
+        self.history: list[int] = []
+        self._load()
+
+    def _load(self) -> None:
+        places = {}
+        for number, task in enumerate(self.plan.tasks):
+            for dimension in task.dimensions:
+                places[task.suite, task.item, task.turn, task.shown, dimension] = number
+        for verdict in read_records(self.file, Verdict):
+            found = places.get((verdict.suite, verdict.item, verdict.turn, verdict.shown, verdict.dimension))
+            if found is not None:
+                self._said[found, verdict.dimension] = verdict
+                self._remember(found, undone=verdict.error == UNDONE)
+
+    def _remember(self, number: int, *, undone: bool) -> None:
+        if number in self.history:
+            self.history.remove(number)
+        if not undone:
+            self.history.append(number)
+
+    def item(self, number: int) -> Item:
+        """The question of a task."""
+        task = self.plan.tasks[number]
+        return self._items[task.suite][task.item]
+
+    def answers(self, number: int) -> list[Answer]:
+        """The answers of a task, in the order shown."""
+        task = self.plan.tasks[number]
+        return [self._answers[task.suite, task.item, model, sample] for model, sample in task.shown]
+
+    def check(self, number: int) -> str:
+        """Hash of annotator and answers as shown, which a spreadsheet carries along."""
+        seen = digest(self.answers(number), self.plan.tasks[number].turn)
+        return hashlib.sha256(f"{self.plan.annotator}\n{seen}".encode()).hexdigest()[:12]
+
+    def state(self, number: int) -> str:
+        """Names what is known of a task; it changes with every label, so that two windows do not overwrite each other.
+
+        ``new``, ``skipped``, or codes and reasons of its dimensions.
+        """
+        task = self.plan.tasks[number]
+        parts = []
+        for dimension in task.dimensions:
+            verdict = self._said.get((number, dimension))
+            if verdict is None or verdict.error == UNDONE:
+                return "new"
+            parts.append(self.code(verdict) if verdict.scores else verdict.error)
+        return "; ".join(parts)
+
+    def code(self, verdict: Verdict) -> str:
+        """The label that a verdict came from."""
+        for choice in self.plan.guide.choices:
+            if choice.scores == verdict.scores:
+                return choice.code
+        return f"{verdict.scores[0]:g}" if verdict.scores else ""
+
+    def given(self, number: int) -> dict[str, str]:
+        """Dimension → label of a task; empty where it has none."""
+        task = self.plan.tasks[number]
+        found = {name: self._said.get((number, name)) for name in task.dimensions}
+        return {name: self.code(verdict) for name, verdict in found.items() if verdict is not None and verdict.scores}
+
+    def skip_reason(self, number: int) -> str:
+        """Why a task was skipped; empty where it was not."""
+        verdict = self._said.get((number, self.plan.tasks[number].dimensions[0]))
+        return verdict.error.removeprefix(SKIPPED) if verdict and verdict.error.startswith(SKIPPED) else ""
+
+    def next_open(self, start: int = 0) -> int | None:
+        """The first task from ``start`` on, then from the beginning, that has neither label nor reason."""
+        total = len(self.plan.tasks)
+        order = [*range(start, total), *range(min(start, total))]
+        return next((number for number in order if self.state(number) == "new"), None)
+
+    def counts(self) -> Counts:
+        """How far the annotator is."""
+        states = [self.state(number) for number in range(len(self.plan.tasks))]
+        skipped = sum(state.startswith(SKIPPED) for state in states)
+        return Counts(len(states) - skipped - states.count("new"), skipped, len(states))
+
+    def label(self, number: int, labels: Mapping[str, str], *, was: str | None = None) -> None:
+        """Writes a label for every dimension of a task, to the disk.
+
+        Args:
+            number: 0-based number of the task.
+            labels: dimension → code, or a number on the scale.
+            was: the state that the annotator saw; None writes over whatever there is.
+
+        Raises:
+            UserError: a dimension has no label, or one that is none.
+            RunConflict: the task was labelled elsewhere meanwhile, or another process writes these labels.
+        """
+        task = self._task(number)
+        scores = {dimension: self.scores(dimension, labels.get(dimension, "")) for dimension in task.dimensions}
+        self._write(number, [self._verdict(task, name, scores=found) for name, found in scores.items()], was)
+
+    def skip(self, number: int, reason: str, *, was: str | None = None) -> None:
+        """Writes that a task is skipped and why, to the disk.
+
+        Raises:
+            UserError: there is no reason.
+            RunConflict: as `label`.
+        """
+        task = self._task(number)
+        reason = " ".join(reason.split())[:MOST_REASON]
+        if not reason:
+            raise UserError("a skipped task needs a reason")
+        self._write(number, [self._verdict(task, name, error=SKIPPED + reason) for name in task.dimensions], was)
+
+    def undo(self) -> int | None:
+        """Takes back the last label or skip and returns its task; None where there is none."""
+        if not self.history:
+            return None
+        number = self.history[-1]
+        task = self._task(number)
+        self._write(number, [self._verdict(task, name, error=UNDONE) for name in task.dimensions], None)
+        return number
+
+    def _task(self, number: int) -> Task:
+        if not 0 <= number < len(self.plan.tasks):
+            raise UserError(f"there is no task {number + 1}: {len(self.plan.tasks)} are planned")
+        return self.plan.tasks[number]
+
+    def scores(self, dimension: str, code: str) -> tuple[float, ...]:
+        """What a label says, on the scale.
+
+        Raises:
+            UserError: it is none; names what is allowed.
+        """
+        guide, found = self.plan.guide, code.strip()
+        for choice in guide.choices:
+            if found.upper() == choice.code or _number(found) == _number(choice.code) is not None:
+                return choice.scores
+        value = _number(found)
+        if not guide.choices and value is not None and guide.scale[0] <= value <= guide.scale[1]:
+            return (value,)
+        if guide.choices:
+            allowed = ", ".join(choice.code for choice in guide.choices)
+        else:
+            allowed = f"a number from {guide.scale[0]:g} to {guide.scale[1]:g}"
+        raise UserError(f"{dimension}: {'no label' if not found else repr(found) + ' is no label'}; allowed: {allowed}")
+
+    def _verdict(self, task: Task, dimension: str, *, scores: tuple[float, ...] = (), error: str = "") -> Verdict:
+        shown = [self._answers[task.suite, task.item, model, sample] for model, sample in task.shown]
+        guide = self.plan.guide
+        return Verdict(
+            suite=task.suite, item=task.item, turn=task.turn, judge=self.plan.annotator, dimension=dimension,
+            shown=task.shown, kind="preference" if guide.mode == "pairwise" else "grade", scores=scores,
+            scale=guide.scale, error=error, seen=digest(shown, task.turn),
+        )  # fmt: skip
+
+    def _write(self, number: int, verdicts: Sequence[Verdict], was: str | None) -> None:
+        with self._lock:
+            if was is not None and was != self.state(number):
+                raise RunConflict("this was labelled in another window meanwhile; your label was not saved")
+            self._register()
+            with Journal(self.file) as journal:
+                for verdict in verdicts:
+                    journal.append(verdict)
+                journal.sync()
+            for verdict in verdicts:
+                self._said[number, verdict.dimension] = verdict
+            self._remember(number, undone=verdicts[0].error == UNDONE)
+
+    def _register(self) -> None:
+        """Writes into the manifest, before the first label, who labels and how the tasks were drawn."""
+        plan, judges = self.plan, self.run.manifest["judges"]
+        entry = {
+            "backend": "person", "id": plan.annotator, "options": {}, "baseline": False, "rubrics": {},
+            "sample": plan.how,
+            "labelling": {
+                "seed": plan.seed, "rubric": plan.guide.rubric, "tasks": len(plan.tasks), "population": plan.population,
+            },
+        }  # fmt: skip
+        if judges.get(plan.annotator) != entry:
+            judges[plan.annotator] = entry
+            self.run.save_manifest()
+
+
+def agreement(each: Sequence[Labels]) -> list[tuple[str, float | None, int, str]]:
+    """(dimension, Krippendorff's α, units with two labels or more, note) of several annotators of one run.
+
+    α is nominal for pairs and ordinal for grades. Labels join by suite, item, turn, answers and dimension, whatever the
+    order in which they were shown.
+    """
+    said: dict[str, dict[object, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
+    metric: dict[str, Metric] = {}
+    for labels in each:
+        for number, task in enumerate(labels.plan.tasks):
+            for dimension in task.dimensions:
+                verdict = labels._said.get((number, dimension))
+                if verdict is None or not verdict.scores:
+                    continue
+                pair = len(task.shown) == 2
+                metric[dimension] = "nominal" if pair else "ordinal"
+                turned = pair and task.shown[0] > task.shown[1]
+                unit = task.suite, task.item, task.turn, tuple(sorted(task.shown))
+                said[dimension][unit][labels.plan.annotator] = verdict.scores[1 if turned else 0]
+    names = [labels.plan.annotator for labels in each]
+    rows = []
+    for dimension, units in said.items():
+        table = [[labels.get(name) for name in names] for labels in units.values()]
+        twice = sum(sum(label is not None for label in row) > 1 for row in table)
+        found = krippendorff_alpha(table, metric[dimension])
+        rows.append((dimension, found.value, twice, found.note))
+    return rows
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text.replace(",", "."))
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None

@@ -1,0 +1,124 @@
+"""The page on which people label a run: one task after the other, blind, by mouse or keyboard."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import parse_qs, quote
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from judgebench.errors import UserError
+from judgebench.stages.labels import SKIP_REASONS, Labels, agreement
+from judgebench.web.pages import page, script, style
+
+
+def annotate_app(people: Mapping[str, Labels]) -> Starlette:
+    """The app in which the given annotators label.
+
+    Args:
+        people: name, without ``human@`` → labels.
+    """
+
+    def of(request: Request) -> Labels:
+        name = request.path_params["name"]
+        if name not in people:
+            raise HTTPException(404, f"nobody called {name!r} labels here")
+        return people[name]
+
+    def number_of(request: Request, labels: Labels) -> int:
+        number: int = request.path_params["number"] - 1
+        if not 0 <= number < len(labels.plan.tasks):
+            raise HTTPException(404, f"there is no task {number + 1}")
+        return number
+
+    def home(request: Request) -> Response:
+        rows = [(name, labels.counts(), labels.plan) for name, labels in people.items()]
+        found = agreement(list(people.values())) if len(people) > 1 else []
+        return page(request, "annotators.html", rows=rows, agreement=found)
+
+    def start(request: Request) -> Response:
+        labels = of(request)
+        number = labels.next_open()
+        return _go(request, labels, number)
+
+    def task(request: Request) -> Response:
+        labels = of(request)
+        number = number_of(request, labels)
+        item, plan, one = labels.item(number), labels.plan, labels.plan.tasks[number]
+        questions = (item.question or item.turns)[: one.turn or None]
+        talks = [answer.turns[: one.turn or None] for answer in labels.answers(number)]
+        return page(
+            request, "task.html", name=request.path_params["name"], number=number, task=one, guide=plan.guide,
+            questions=questions, talks=talks, counts=labels.counts(), state=labels.state(number),
+            given=labels.given(number), skipped=labels.skip_reason(number), reasons=SKIP_REASONS,
+            total=len(plan.tasks), can_undo=bool(labels.history),
+        )  # fmt: skip
+
+    def done(request: Request) -> Response:
+        labels = of(request)
+        return page(request, "labelled.html", name=request.path_params["name"], counts=labels.counts(),
+                    can_undo=bool(labels.history))  # fmt: skip
+
+    async def post(request: Request) -> Response:
+        labels = of(request)
+        number = number_of(request, labels)
+        form = parse_qs((await request.body()).decode("utf-8", "replace"), keep_blank_values=True)
+        sent = {key: values[-1] for key, values in form.items()}
+        given = {key.removeprefix("label:"): value for key, value in sent.items() if key.startswith("label:")}
+        try:
+            if "skip" in sent:
+                reason = sent.get("other", "").strip() or sent.get("reason", "")
+                await run_in_threadpool(labels.skip, number, reason, was=sent.get("was"))
+            else:
+                await run_in_threadpool(labels.label, number, given, was=sent.get("was"))
+        except UserError as error:
+            return _not_saved(request, str(error))
+        return _go(request, labels, labels.next_open(number + 1))
+
+    async def undo(request: Request) -> Response:
+        labels = of(request)
+        try:
+            number = await run_in_threadpool(labels.undo)
+        except UserError as error:
+            return _not_saved(request, str(error))
+        return _go(request, labels, labels.next_open() if number is None else number)
+
+    return Starlette(
+        routes=[
+            Route("/", home),
+            Route("/page.css", style),
+            Route("/page.js", script),
+            Route("/{name}/", start),
+            Route("/{name}/done", done),
+            Route("/{name}/undo", undo, methods=["POST"]),
+            Route("/{name}/{number:int}", task, methods=["GET"]),
+            Route("/{name}/{number:int}", post, methods=["POST"]),
+        ],
+        exception_handlers={HTTPException: _missing},
+    )
+
+
+def _go(request: Request, labels: Labels, number: int | None) -> Response:
+    """On to a task, or to the end where there is none; a script is told where, a plain form is sent there."""
+    name = quote(request.path_params["name"])
+    where = f"{request.scope['root_path']}/{name}/{'done' if number is None else number + 1}"
+    if "application/json" in request.headers.get("accept", ""):
+        return JSONResponse({"next": where})
+    return RedirectResponse(where, status_code=303)
+
+
+def _not_saved(request: Request, why: str) -> Response:
+    if "application/json" in request.headers.get("accept", ""):
+        return JSONResponse({"error": why}, status_code=409)
+    return page(request, "message.html", status=409, title="Not saved", text=why)
+
+
+def _missing(request: Request, error: Exception) -> Response:
+    detail = error.detail if isinstance(error, HTTPException) else str(error)
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    return page(request, "message.html", status=status, title="Not here", text=detail)

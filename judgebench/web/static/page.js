@@ -1,0 +1,65 @@
+"use strict";
+// Forms marked data-send are sent by script, so that a label which was not saved says so and the page stays.
+const trouble = document.getElementById("trouble");
+let sending = false;
+
+function say(text) {
+  sending = false;
+  document.querySelectorAll("button").forEach((button) => { button.disabled = false; });
+  if (trouble) {
+    trouble.textContent = text;
+    trouble.hidden = false;
+    trouble.scrollIntoView({ block: "nearest" });
+  }
+}
+
+async function send(form, button) {
+  if (sending) return;
+  sending = true;
+  const fields = new URLSearchParams(new FormData(form));
+  if (button && button.name) fields.set(button.name, button.value);
+  document.querySelectorAll("button").forEach((each) => { each.disabled = true; });
+  try {
+    const reply = await fetch(form.action, { method: "POST", body: fields, headers: { Accept: "application/json" } });
+    const found = await reply.json().catch(() => ({}));
+    if (reply.ok && found.next) location.assign(found.next);
+    else say("NOT saved: " + (found.error || "the server answered " + reply.status) + ". Reload to see what is there.");
+  } catch (error) {
+    say("NOT known to be saved: the server does not answer. Start it again and reload: what is there is shown.");
+  }
+}
+
+document.querySelectorAll("form[data-send]").forEach((form) => {
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    send(form, event.submitter);
+  });
+});
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
+  if (/^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName) && event.target.type !== "radio") return;
+  for (const button of document.querySelectorAll("button[data-key]")) {
+    if (button.dataset.key && button.dataset.key === event.key.toLowerCase()) {
+      event.preventDefault();
+      button.click();
+      return;
+    }
+  }
+});
+
+// A page that shows something still being written asks for itself again, while it is looked at.
+const live = document.querySelector("[data-live]");
+if (live) {
+  setInterval(async () => {
+    if (document.hidden) return;
+    try {
+      const reply = await fetch(live.dataset.live, { headers: { Accept: "text/html" } });
+      if (!reply.ok) return;
+      const fresh = new DOMParser().parseFromString(await reply.text(), "text/html").querySelector("[data-live]");
+      if (fresh && fresh.innerHTML !== live.innerHTML) live.replaceChildren(...fresh.childNodes);
+    } catch (error) {
+      live.setAttribute("aria-label", "the server does not answer");
+    }
+  }, 2000);
+}
