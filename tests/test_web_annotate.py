@@ -25,7 +25,8 @@ from judgebench.runs import Journal, Run
 from judgebench.stages.calibration import calibrate
 from judgebench.stages.games import games_of
 from judgebench.stages.label_csv import defused, export_csv, import_csv
-from judgebench.stages.labelling import doubt, draw, guide_of, plan_for
+from judgebench.stages.label_guides import guide_of
+from judgebench.stages.labelling import doubt, draw, plan_for
 from judgebench.stages.labels import SKIPPED, UNDONE, Labels, agreement
 from judgebench.types import Answer, Item, Verdict
 
@@ -394,7 +395,9 @@ def test_what_was_saved_is_there_after_the_server_is_killed(tmp_path: Path) -> N
     assert labels_of(Run(run.path)).counts().labelled == 1
 
 
-def test_labels_calibrate_at_once_and_those_drawn_by_doubt_are_refused(tmp_path: Path) -> None:
+def test_labels_calibrate_at_once_those_drawn_by_doubt_keep_every_chance_and_picked_ones_are_refused(
+    tmp_path: Path,
+) -> None:
     run = made(tmp_path / "r", 60)
     labels = labels_of(run, size=30)
     for number in range(30):
@@ -403,11 +406,19 @@ def test_labels_calibrate_at_once_and_those_drawn_by_doubt_are_refused(tmp_path:
     assert set(found) == {"j", "k"}
     assert found["j"].win_rates["secret-one"].n_human == 30
     other = made(tmp_path / "s", 60)
-    unsure = labels_of(other, how="unsure", size=20)
-    for number in range(len(unsure.plan.tasks)):
-        unsure.label(number, {"overall": "2"})
+    picked = labels_of(other, how="disagree", size=20)
+    for number in range(len(picked.plan.tasks)):
+        picked.label(number, {"overall": "2"})
     with pytest.raises(UserError, match="--random-labels"):
         calibrate(Run(other.path), "human")
+    third = made(tmp_path / "t", 60)
+    unsure = labels_of(third, how="unsure", size=20)
+    unsure.label(0, {"overall": "2"})
+    entry = Run(third.path).manifest["judges"]["human@ann"]
+    assert entry["sample"] == "active"
+    assert len(entry["chances"]["talk"]) == 60
+    assert sum(entry["chances"]["talk"].values()) == pytest.approx(20)
+    assert sorted(entry["drawn"]["talk"]) == sorted({task.item for task in unsure.plan.tasks})
 
 
 def test_the_command_moves_labels_through_files_and_prints_agreement(tmp_path: Path, capsys) -> None:

@@ -11,7 +11,7 @@ import hashlib
 import random
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 import msgspec
 
@@ -19,48 +19,15 @@ from judgebench.errors import RunConflict, UserError, did_you_mean
 from judgebench.files import safe_name
 from judgebench.judges import matchups
 from judgebench.ratings.active import draw_labels, label_chances
-from judgebench.rubrics import load_rubric
 from judgebench.runs import Run
 from judgebench.stages.games import standing
+from judgebench.stages.label_guides import Guide, guide_of
 from judgebench.types import Record, Verdict
 
 How = Literal["random", "unsure", "disagree"]
 Shown = tuple[tuple[str, int], ...]
 Unit = tuple[str, str, int, Shown]
 """(suite, item, turn, answers by name): what is labelled at once, on all its dimensions."""
-
-MOST_BUTTONS = 20
-"""A scale of whole grades up to this many has a button for each; a longer one has a field."""
-
-
-class Choice(Record, frozen=True, kw_only=True):
-    """One label that may be given."""
-
-    code: str
-    """What is sent and written into a spreadsheet."""
-    scores: tuple[float, ...]
-    """What the verdict says, in the order shown."""
-    means: str = ""
-    """What the annotator reads beside it."""
-
-
-class Guide(Record, frozen=True, kw_only=True):
-    """How a rubric is put to people."""
-
-    rubric: str
-    """``name@hash``."""
-    mode: Literal["pairwise", "pointwise", "ordinal"]
-    """How many answers are shown, and on what scale."""
-    about: str = ""
-    """Where the rubric is from."""
-    dimensions: dict[str, str]
-    """Dimension → what it asks."""
-    choices: tuple[Choice, ...] = ()
-    """Labels that may be given, in the order of the keys; empty where any number on the scale may be."""
-    scale: tuple[float, float] = (0.0, 1.0)
-    """Lowest and highest score."""
-    prompt: str = ""
-    """What the judges were asked, holes included."""
 
 
 class Task(Record, frozen=True, kw_only=True):
@@ -77,7 +44,7 @@ class Task(Record, frozen=True, kw_only=True):
     dimensions: tuple[str, ...]
     """What is judged."""
     chance: float | None = None
-    """Propensity with which it was drawn; None where it was no draw (where judges disagree)."""
+    """Chance with which it (``unsure``: its item) was drawn; None where nothing was drawn (``disagree``)."""
 
 
 class Plan(Record, frozen=True, kw_only=True):
@@ -95,6 +62,8 @@ class Plan(Record, frozen=True, kw_only=True):
     """Units that could have been drawn."""
     tasks: tuple[Task, ...]
     """In the order in which they are asked."""
+    chances: dict[str, dict[str, float]] = msgspec.field(default_factory=dict)
+    """Suite → item → chance that all of the item was drawn, of every item; empty but where judges are unsure."""
 
 
 def annotator_name(text: str) -> str:
@@ -111,65 +80,6 @@ def annotator_name(text: str) -> str:
     return f"human@{name}"
 
 
-def guide_of(run: Run, rubric: str = "") -> Guide:
-    """The form in which a rubric of the run is put to people.
-
-    Args:
-        run: whose judges' rubrics are known.
-        rubric: bare name, ``name@hash``, a shipped rubric or a file; empty is the run's only one.
-
-    Raises:
-        UserError: no such rubric, several to choose from, or a checklist.
-    """
-    known: dict[str, dict[str, Any]] = run.manifest["rubrics"]
-    fitting = [name for name in known if rubric in ("", name, name.partition("@")[0])]
-    if len(fitting) > 1:
-        raise UserError(f"--rubric: the run was judged by several; name one: {', '.join(sorted(fitting))}")
-    if fitting:
-        return _guide(fitting[0], known[fitting[0]])
-    if not rubric:
-        raise UserError("the run was judged by no rubric; name one to label by with --rubric")
-    loaded = load_rubric(rubric)
-    return _guide(loaded.id, msgspec.to_builtins(loaded, str_keys=True))
-
-
-def _guide(name: str, record: Mapping[str, Any]) -> Guide:
-    mode = record["mode"]
-    if mode not in ("pairwise", "pointwise", "ordinal"):
-        raise UserError(f"rubric {name}: people label pairs and grades; a {mode} is not asked of them")
-    choices, scale = _choices(mode, record)
-    dimensions = dict(record["dimensions"]) or {"overall": ""}
-    return Guide(
-        rubric=name, mode=mode, about=record.get("about", ""), dimensions=dimensions, choices=choices, scale=scale,
-        prompt=record.get("prompt", ""),
-    )  # fmt: skip
-
-
-def _choices(mode: str, record: Mapping[str, Any]) -> tuple[tuple[Choice, ...], tuple[float, float]]:
-    if mode == "pairwise":
-        found = [
-            Choice(code="1", scores=(1.0, 0.0), means="answer 1 is better"),
-            Choice(code="2", scores=(0.0, 1.0), means="answer 2 is better"),
-        ]
-        margins = [label["margin"] for label in (record.get("verdicts") or {}).values()]
-        if 0 in margins or (not margins and record.get("ties", True)):
-            found.append(Choice(code="3", scores=(0.5, 0.5), means="they are equally good"))
-        return tuple(found), (0.0, 1.0)
-    levels = {int(level): str(means) for level, means in (record.get("levels") or {}).items()}
-    if mode == "ordinal":
-        best_first = sorted(levels, reverse=True)
-        found = [
-            Choice(code=chr(ord("A") + place), scores=(float(level),), means=levels[level])
-            for place, level in enumerate(best_first)
-        ]
-        return tuple(found), (float(best_first[-1]), float(best_first[0]))
-    low, high = (float(end) for end in record.get("scale") or (1, 10))
-    if low.is_integer() and high.is_integer() and high - low < MOST_BUTTONS:
-        whole = range(int(low), int(high) + 1)
-        return tuple(Choice(code=str(n), scores=(float(n),), means=levels.get(n, "")) for n in whole), (low, high)
-    return (), (low, high)
-
-
 def draw(
     run: Run, guide: Guide, annotator: str, *, how: str = "random", size: int = 100, seed: int = 0
 ) -> Plan:  # fmt: skip
@@ -179,7 +89,8 @@ def draw(
         run: whose answers are labelled.
         guide: by which rubric.
         annotator: ``human@NAME``; the sides are shuffled for each.
-        how: ``random``, ``unsure`` (chances grow with the judges' doubt and are kept) or ``disagree``.
+        how: ``random``, ``unsure`` (items drawn whole, with chances that grow with the judges' doubt and are
+            kept) or ``disagree``.
         size: tasks at most; in expectation where ``how`` is ``unsure``.
         seed: of the draw.
 
@@ -195,6 +106,7 @@ def draw(
     if not units:
         raise UserError(f"nothing to label: the run holds no answers that {guide.rubric} could compare or grade")
     doubts = {unit: doubt(judged.get(unit, ())) for unit in units}
+    items: dict[tuple[str, str], float] = {}
     chances: dict[Unit, float | None]
     if how == "random":
         order = list(units)
@@ -204,18 +116,38 @@ def draw(
     elif how == "unsure":
         if not judged:
             raise UserError("--sample unsure: no judge has judged anything by this rubric")
-        given = label_chances([doubts[unit] for unit in units], min(size, len(units)))
-        drawn = [unit for unit, taken in zip(units, draw_labels(given, seed), strict=True) if taken]
-        chances = {unit: chance for unit, chance in zip(units, given, strict=True) if unit in set(drawn)}
-        chosen = drawn
+        items, taken = _by_doubt(doubts, size, seed)
+        chosen = [unit for unit in units if unit[:2] in taken]
+        chances = {unit: items[unit[:2]] for unit in chosen}
         random.Random(f"{seed}\norder").shuffle(chosen)
+        if not chosen:
+            raise UserError("--sample unsure: the draw came out empty; ask for more --labels")
     else:
         chosen = sorted((unit for unit in units if doubts[unit] > 0), key=lambda unit: -doubts[unit])[:size]
         chances = dict.fromkeys(chosen)
         if not chosen:
             raise UserError("--sample disagree: no two verdicts differ on anything here")
     tasks = tuple(_task(unit, guide, judged.get(unit, ()), chances[unit], seed, annotator) for unit in chosen)
-    return Plan(annotator=annotator, how=how, seed=seed, guide=guide, population=len(units), tasks=tasks)  # type: ignore[arg-type]
+    of_items: dict[str, dict[str, float]] = {}
+    for (suite, item), chance in items.items():
+        of_items.setdefault(suite, {})[item] = chance
+    return Plan(
+        annotator=annotator, how=cast(How, how), seed=seed, guide=guide, population=len(units), tasks=tasks,
+        chances=of_items,
+    )  # fmt: skip
+
+
+def _by_doubt(
+    doubts: Mapping[Unit, float], size: int, seed: int
+) -> tuple[dict[tuple[str, str], float], set[tuple[str, str]]]:
+    """(suite, item) → chance that all of it is labelled, by its mean doubt; and the items drawn."""
+    by_item: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for unit, found in doubts.items():
+        by_item[unit[:2]].append(found)
+    wanted = max(1, min(len(by_item), round(size * len(by_item) / len(doubts))))
+    given = label_chances([sum(each) / len(each) for each in by_item.values()], wanted)
+    taken = {item for item, yes in zip(by_item, draw_labels(given, seed), strict=True) if yes}
+    return dict(zip(by_item, given, strict=True)), taken
 
 
 def doubt(verdicts: Iterable[Verdict]) -> float:

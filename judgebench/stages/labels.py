@@ -11,7 +11,7 @@ import math
 import threading
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from judgebench.errors import RunConflict, UserError
 from judgebench.judges.matchups import digest
@@ -220,13 +220,18 @@ class Labels:
     def _register(self) -> None:
         """Writes into the manifest, before the first label, who labels and how the tasks were drawn."""
         plan, judges = self.plan, self.run.manifest["judges"]
-        entry = {
+        entry: dict[str, Any] = {
             "backend": "person", "id": plan.annotator, "options": {}, "baseline": False, "rubrics": {},
-            "sample": plan.how,
+            "sample": "active" if plan.how == "unsure" else plan.how,
             "labelling": {
                 "seed": plan.seed, "rubric": plan.guide.rubric, "tasks": len(plan.tasks), "population": plan.population,
             },
         }  # fmt: skip
+        if plan.chances:
+            drawn: dict[str, list[str]] = {suite: [] for suite in plan.chances}
+            for suite, item in sorted({(task.suite, task.item) for task in plan.tasks}):
+                drawn[suite].append(item)
+            entry.update(chances=plan.chances, drawn=drawn)
         if judges.get(plan.annotator) != entry:
             judges[plan.annotator] = entry
             self.run.save_manifest()
