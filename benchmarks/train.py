@@ -95,6 +95,9 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--width", type=int, default=128)
     args = parser.parse_args()
+    import torch
+
+    torch.set_num_threads(1)  # threads that wait for one another spin, which counts as CPU time
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         model = parent(folder / "parent", args.width)
