@@ -67,6 +67,11 @@ def check(path: Path) -> str:
 
         check_suite(path)
         return "suite"
+    if "steps" in keys:
+        from judgebench.stages.steps import plan
+
+        plan(str(path), None, quiet=True)
+        return "run file of steps"
     if keys & {"suite", "model", "judge"}:
         from judgebench.files import read_yaml
         from judgebench.stages.settings import Settings, checked

@@ -1,0 +1,117 @@
+"""Verdicts as lessons for a judge: asked as the judge will be asked, answered as its rubric reads, in both orders."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from judgebench.cli import main
+from judgebench.errors import UserError
+from judgebench.judges import parse
+from judgebench.judges.rubric import RubricJudge
+from judgebench.rubrics import load_rubric
+from judgebench.runs import Run
+from judgebench.train.judge_data import rows_of
+from judgebench.types import Matchup, Reply, Verdict
+
+SUITE = """
+name: three
+version: "1"
+about: three questions
+license: Apache-2.0
+items:
+  - {id: "1", question: "Which colour has the open sky at noon on a clear day?", reference: "blue"}
+  - {id: "2", question: "Which animal barks at people who come to the door?", reference: "the dog"}
+  - {id: "3", question: "Which number comes after the number forty one?", reference: "42"}
+"""
+RUBRIC = """
+name: short
+version: "1"
+about: short
+mode: pairwise
+dimensions: {overall: "which is better"}
+prompt: "{fence} {question} A: {answer_a} B: {answer_b} {format}"
+"""
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Three questions, two models; by people ``a`` is better, worse, and as good."""
+    monkeypatch.chdir(tmp_path)
+    Path("three.yaml").write_text(SUITE, "utf-8")
+    Path("short.yaml").write_text(RUBRIC, "utf-8")
+    for name in "ab":
+        Path(f"{name}.json").write_text(json.dumps({"*": f"answer of {name}"}), "utf-8")
+    models = [word for name in "ab" for word in ("--model", f"{name}=scripted/{name}.json")]
+    assert main(["generate", "r", "--suite", "three.yaml", *models, "--quiet"]) == 0
+    return Run(Path("results/r"))
+
+
+def verdicts() -> list[Verdict]:
+    said = {"1": (1.0, 0.0), "2": (0.0, 1.0), "3": (0.5, 0.5)}
+    return [
+        Verdict(suite="three", item=item, judge="human@x", shown=(("a", 0), ("b", 0)), kind="preference",
+                scores=scores, reply="The first says more." if item == "1" else "")
+        for item, scores in said.items()
+    ]  # fmt: skip
+
+
+def lessons(run: Run, form: str = "examples") -> tuple[list[dict[str, Any]], Counter[str]]:
+    dropped: Counter[str] = Counter()
+    return list(rows_of(run, load_rubric("short.yaml"), verdicts(), form, "", dropped)), dropped
+
+
+def test_every_pair_is_taught_in_both_orders_with_the_verdict_turned(run: Run) -> None:
+    rows, dropped = lessons(run)
+    said = {(row["item"], row["shown"][0][0]): row["messages"][-1]["content"] for row in rows}
+    assert said == {
+        ("1", "a"): "The first says more.\n\n[[A]]", ("1", "b"): "[[B]]",
+        ("2", "a"): "[[B]]", ("2", "b"): "[[A]]", ("3", "a"): "[[C]]", ("3", "b"): "[[C]]",
+    }  # fmt: skip
+    assert [row["explained"] for row in rows].count(True) == 1
+    assert not dropped
+
+
+def test_a_lesson_asks_what_the_judge_will_be_asked_and_its_reply_is_read_as_the_verdict(run: Run) -> None:
+    rubric = load_rubric("short.yaml")
+    rows, _ = lessons(run)
+    row = next(each for each in rows if each["item"] == "2" and each["shown"][0] == ("a", 0))
+    answers = run.answers()
+    matchup = Matchup(
+        suite="three", item=run.items("three")["2"], turn=1, dimensions=("overall",),
+        shown=(answers["three", "2", "a", 0], answers["three", "2", "b", 0]),
+    )  # fmt: skip
+    asked = [{"role": each.role, "content": each.content} for each in RubricJudge("j", rubric).ask(matchup)]
+    assert row["messages"][:-1] == asked
+    read = parse.read(rubric, ("overall",), Reply(text=row["messages"][-1]["content"]))
+    assert read["overall"].scores == (0.0, 1.0)
+
+
+def test_pairs_hold_the_right_verdict_and_the_opposite_one(run: Run) -> None:
+    rows, _ = lessons(run, "pairs")
+    sides = {(row["item"], row["shown"][0][0]): (row["chosen"][0]["content"], row["rejected"][0]["content"])
+             for row in rows}  # fmt: skip
+    assert sides["2", "a"] == ("[[B]]", "[[A]]")
+    assert sides["3", "a"] == ("[[C]]", "[[A]]")
+
+
+def test_the_stage_writes_rows_and_a_manifest_and_says_who_is_unknown(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ask = ["--suite", "three.yaml", "--judge", "baseline/overlap", "--rubric", "pairwise-mtbench"]
+    models = [word for name in "ab" for word in ("--model", f"{name}=scripted/{name}.json")]
+    assert main(["run", "r", *ask, *models, "--quiet"]) == 0
+    words = ["judge-data", "r", "--rubric", "short.yaml", "--train-suite", "three", "--out", "j.jsonl"]
+    with pytest.raises(UserError, match="--from human: no verdict of theirs on three"):
+        main(words)
+    assert main([*words, "--from", "baseline/overlap"]) == 0
+    rows = [json.loads(line) for line in Path("j.jsonl").read_text("utf-8").splitlines()]
+    made = json.loads(Path("j.jsonl.manifest.json").read_text("utf-8"))
+    assert len(rows) == made["rows"] == 6
+    assert made["training_suites"] == ["three"]
+    assert made["contamination"]["trained_on"] == {"three": ["1", "2", "3"]}
+    assert "6 rows from baseline/overlap by short@" in capsys.readouterr().err
