@@ -104,7 +104,7 @@ refuses("ratings.ppi.ppi_mean", "at random", [1, 0] * 9, [1, 0] * 9, [1, 0], ran
 refuses("ratings.ppi.tuned_lambda", "every label needs", [1, 0], [1, 0, 1], [1])
 for name in ("ppi_ratings.ppi_bradley_terry", "joint_bias.joint_bias"):
     refuses(f"ratings.{name}", "at random", people(EVEN), EVEN, random_sample=False)
-    refuses(f"ratings.{name}", "labelled and unlabelled", [], EVEN)
+    refuses(f"ratings.{name}", "no labelled games", [], EVEN)
     refuses(f"ratings.{name}", "not comparable", people(APART), APART)
     refuses(f"ratings.{name}", "no finite fit", people(NEVER_LOSES), NEVER_LOSES)
     refuses(f"ratings.{name}", "no variation", people(TIES), TIES, **({"position": False} if "joint" in name else {}))
@@ -114,6 +114,13 @@ refuses("ratings.prevalence.rogan_gladen", "at least one verdict", 0.5, 0, 0.9, 
 refuses("ratings.active.augmented_mean", "must be above 0", [1, 0], [1, None], [0.5, 0])
 refuses("ratings.active.augmented_mean", "no labels", [1, 0], [None, None], [0.5, 0.5])
 refuses("ratings.active.inverse_propensity_mean", "must be above 0", [1, None], [0.5, 0])
+refuses("ratings.active.active_estimate", "must be above 0", [1, 0], [1, None], [0.5, 0])
+refuses("ratings.active.active_estimate", "lost", [1, 0], [1, None], [0.5, 1])
+refuses("ratings.active_ratings.active_bradley_terry", "must be above 0", [("A", "B", 1)], [1], [0])
+refuses("ratings.active_ratings.active_bradley_terry", "no labels", [("A", "B", 1)], [None], [0.5])
+refuses("ratings.active_ratings.active_bradley_terry", "no finite fit", [("A", "B", 1)] * 9, [1] * 9, [1] * 9)
+refuses("ratings.active_ratings.active_bradley_terry", "one labelled question", [("A", "B", 1), ("A", "B", 0)],
+        [1, 0], [1, 1], clusters=["q", "q"])  # fmt: skip
 refuses("ratings.active.label_chances", "uniform share", [1, 0, 0], 1, 0.0)
 refuses("ratings.active.draw_labels", "must be above 0", [0.0, 1.0])
 refuses("ratings.selective.agreement_threshold", "at random", [0.5] * 30, [1] * 30, random_sample=False)
@@ -243,6 +250,8 @@ undefined("ratings.prevalence.rogan_gladen", "low high", 0.0, 100, 1.0, 10, 1.0,
 undefined("ratings.active.augmented_mean", "low high", [1] * 3, [1] * 3, [1] * 3)
 undefined("ratings.active.augmented_mean", "low high se", [1, 0], [1, 0], [0.5, 0.5], clusters=["q", "q"])
 undefined("ratings.active.inverse_propensity_mean", "low se", [1], [0.5])
+undefined("ratings.active.active_estimate", "low high se judge_low", [1], [1], [0.5])
+undefined("ratings.active.active_estimate", "low high judge_low human_low", [1] * 3, [1] * 3, [1] * 3)
 undefined("ratings.selective.agreement_threshold", "threshold agreement", [0.5], [1])
 undefined("ratings.juries.majority", "labels|", [["A", "B"]] * 3)
 undefined("ratings.juries.weighted_vote", "labels|", [["A", "B"]], [0, 0])

@@ -12,7 +12,16 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 
 from judgebench.errors import UserError
-from judgebench.ratings.intervals import FLAT, Floats, cluster_codes, finite, normal_quantile, t_quantile
+from judgebench.ratings.intervals import (
+    FLAT,
+    Floats,
+    cluster_codes,
+    clustered_error,
+    finite,
+    normal_quantile,
+    t_quantile,
+)
+from judgebench.ratings.ppi import PPIEstimate
 from judgebench.types import Record
 
 
@@ -66,23 +75,8 @@ def augmented_mean(
     Raises:
         UserError: a propensity of 0 or outside (0, 1]; lengths that differ; no labels; scores that are not finite.
     """
-    f = finite(judge)
-    y = np.array([math.nan if each is None else float(each) for each in human])
-    chance = _propensities(propensities)
-    if not len(f) == len(y) == len(chance):
-        raise UserError(
-            f"one judge's score, label or None, and propensity each, found {len(f)}, {len(y)} and {len(chance)}"
-        )
+    f, y, chance = checked(judge, human, propensities)
     known = ~np.isnan(y)
-    if not known.any():
-        raise UserError("no labels: nothing to estimate from")
-    if np.isinf(y).any():
-        raise UserError("a label is infinite")
-    unlabelled = int((~known & (chance >= 1)).sum())
-    if unlabelled:
-        raise UserError(
-            f"{unlabelled} of propensity 1 have no label: the propensities are not those used, or labels are lost"
-        )
     parts = lam * f
     parts[known] += (y[known] - lam * f[known]) / chance[known]
     codes = cluster_codes(clusters, len(parts))
@@ -105,6 +99,34 @@ def augmented_mean(
     )  # fmt: skip
 
 
+def checked(
+    judge: Sequence[float], human: Sequence[float | None], propensities: Sequence[float]
+) -> tuple[Floats, Floats, Floats]:
+    """The judge's scores, the labels (NaN: none) and the chances as arrays of one length.
+
+    Raises:
+        UserError: as `augmented_mean`.
+    """
+    f = finite(judge)
+    y = np.array([math.nan if each is None else float(each) for each in human])
+    chance = _propensities(propensities)
+    if not len(f) == len(y) == len(chance):
+        raise UserError(
+            f"one judge's score, label or None, and propensity each, found {len(f)}, {len(y)} and {len(chance)}"
+        )
+    known = ~np.isnan(y)
+    if not known.any():
+        raise UserError("no labels: nothing to estimate from")
+    if np.isinf(y).any():
+        raise UserError("a label is infinite")
+    unlabelled = int((~known & (chance >= 1)).sum())
+    if unlabelled:
+        raise UserError(
+            f"{unlabelled} of propensity 1 have no label: the propensities are not those used, or labels are lost"
+        )
+    return f, y, chance
+
+
 def inverse_propensity_mean(
     human: Sequence[float | None],
     propensities: Sequence[float],
@@ -124,6 +146,48 @@ def inverse_propensity_mean(
         UserError: as `augmented_mean`.
     """
     return augmented_mean([0.0] * len(human), human, propensities, lam=0.0, clusters=clusters, level=level)
+
+
+def active_estimate(
+    judge: Sequence[float],
+    human: Sequence[float | None],
+    propensities: Sequence[float],
+    *,
+    lam: float = 1.0,
+    clusters: Sequence[Hashable] | None = None,
+    level: float = 0.95,
+) -> PPIEstimate:
+    """`augmented_mean` beside people alone (`inverse_propensity_mean`) and the judge alone, in the form of `ppi_mean`.
+
+    Here ``judge_value`` is of all n, ``rectifier`` is value - λ · judge_value, ``clusters`` are the labelled questions.
+
+    Args:
+        judge: f, the judge's score of each of the n.
+        human: Y where labelled, None (or NaN) where not.
+        propensities: π of each of the n, in (0, 1].
+        lam: λ.
+        clusters: the question of each, where several share one.
+        level: coverage.
+
+    Raises:
+        UserError: as `augmented_mean`.
+    """
+    both = augmented_mean(judge, human, propensities, lam=lam, clusters=clusters, level=level)
+    people = inverse_propensity_mean(human, propensities, clusters=clusters, level=level)
+    f, y, _ = checked(judge, human, propensities)
+    error = clustered_error(judge, clusters)
+    quantile = t_quantile(level, max(1, error.clusters - 1))
+    half = None if error.cr1 is None or error.cr1 < FLAT else quantile * error.cr1
+    mean = float(f.mean())
+    codes = cluster_codes(clusters, len(f))
+    return PPIEstimate(
+        value=both.value, low=both.low, high=both.high, se=both.se, lam=lam, rectifier=both.value - lam * mean,
+        human_value=people.value, human_low=people.low, human_high=people.high, human_se=people.se, judge_value=mean,
+        judge_low=None if half is None else mean - half, judge_high=None if half is None else mean + half,
+        judge_se=error.cr1, effective_n_ratio=people.se**2 / both.se**2 if people.se and both.se else None,
+        n_human=both.labelled, n_judge=both.n - both.labelled, clusters=len(np.unique(codes[~np.isnan(y)])),
+        method="augmented", note=both.note,
+    )  # fmt: skip
 
 
 def label_chances(uncertainty: Sequence[float], labels: int, uniform: float = 0.2) -> list[float]:

@@ -63,6 +63,8 @@ class PPIEstimate(Record, frozen=True, kw_only=True):
     """Verdicts without a label."""
     clusters: int
     """Labelled questions."""
+    method: str = "ppi"
+    """``ppi``, or ``augmented`` where labels were drawn with known chances."""
     note: str = ""
     """What a reader must know."""
 

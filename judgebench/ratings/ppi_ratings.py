@@ -113,7 +113,7 @@ def ppi_bradley_terry(
 
     Args:
         human_games: n of (left, right, people's score of left, judge's score of left), in [0, 1].
-        judge_games: N of (left, right, judge's score of left) without a label.
+        judge_games: N of (left, right, judge's score of left) without a label; none: people alone.
         lam: λ; None tunes it.
         human_clusters: question of each labelled game; None takes games as independent.
         judge_clusters: question of each other game.
@@ -131,36 +131,51 @@ def ppi_bradley_terry(
         raise UserError(f"λ must lie in [0, 1], found {lam}")
     table = table_of(human_games, judge_games, human_clusters, judge_clusters, reference)
     n, labelled = len(table.human), len(np.unique(table.codes[: len(table.human)]))
-    tuned = best_lambda(table) if lam is None else lam
+    everything = n == len(table.judge)
+    tuned = best_lambda(table) if lam is None or everything else lam
     theta, parts, inverse = solve(table, tuned)
     covariance = _covariance(table, parts, inverse, labelled)
-    notes = []
+    notes = ["every verdict is labelled: people alone"] if everything else []
     few = labelled < FEW_LABELS
     if few:
         notes.append(f"{labelled} labelled questions: Student's t, and the interval is rough")
-    human, judge = _people_alone(table, notes), _judge_alone(table)
-    names = table.models
+    human = plain(table.x[:n], table.human, table.codes[:n])
+    if human is None:
+        notes.append("people's games alone allow no finite fit")
+    judge = plain(table.x, table.judge, table.codes)
+    quantile = t_quantile(level, max(1, labelled - 1)) if table.clustered or few else normal_quantile(level)
+    return ratings_of(table, theta, covariance, tuned, quantile, notes, human, judge)
+
+
+def ratings_of(
+    table: Table, theta: Floats, covariance: Floats, lam: float, quantile: float, notes: Sequence[str],
+    human: tuple[Floats, Floats] | None, judge: tuple[Floats, Floats] | None,
+) -> PPIRatings:  # fmt: skip
+    """The ratings that θ relative to the first and its covariance make, beside θ and covariance of either alone.
+
+    Raises:
+        UserError: nothing varies between questions.
+    """
+    names, n = table.models, len(table.human)
     # θ that sum to 0, out of those relative to the first.
     centring = np.vstack([np.zeros(len(names) - 1), np.eye(len(names) - 1)])
     centring = centring - centring.mean(axis=0)
     centred, spread = centring @ theta, centring @ covariance @ centring.T
-    exact = table.clustered or few
     if float(np.diag(spread).max()) < FLAT:
         raise UserError("no variation between questions (every game is a tie, say): no interval of a rating holds")
-    quantile = t_quantile(level, max(1, labelled - 1)) if exact else normal_quantile(level)
     half = quantile * ELO * np.sqrt(np.clip(np.diag(spread), 0, None))
     order = sorted(range(len(names)), key=names.__getitem__)
     return PPIRatings(
         models=tuple(names[each] for each in order), reference=names[0],
         relative=_named(names, theta), se_relative=_named(names, _roots(covariance)),
-        human_relative=human and human[0], human_se_relative=human and human[1],
-        judge_relative=judge and judge[0], judge_se_relative=judge and judge[1],
+        human_relative=human and _named(names, human[0]), human_se_relative=human and _named(names, _roots(human[1])),
+        judge_relative=judge and _named(names, judge[0]), judge_se_relative=judge and _named(names, _roots(judge[1])),
         theta={names[each]: float(centred[each]) for each in order},
         elo={names[each]: float(1000 + ELO * centred[each]) for each in order},
         low={names[each]: float(1000 + ELO * centred[each] - half[each]) for each in order},
         high={names[each]: float(1000 + ELO * centred[each] + half[each]) for each in order},
-        covariance=spread[np.ix_(order, order)], lam=tuned, n_human=n, n_judge=len(table.judge) - n, clusters=labelled,
-        note="; ".join(notes),
+        covariance=spread[np.ix_(order, order)], lam=lam, n_human=n, n_judge=len(table.judge) - n,
+        clusters=len(np.unique(table.codes[:n])), note="; ".join(notes),
     )  # fmt: skip
 
 
@@ -173,9 +188,9 @@ def table_of(
     Raises:
         UserError: what `ppi_bradley_terry` refuses of them.
     """
-    if not human_games or not judge_games:
-        raise UserError(f"needs labelled and unlabelled games, found {len(human_games)} and {len(judge_games)}")
-    if (human_clusters is None) != (judge_clusters is None):
+    if not human_games:
+        raise UserError("no labelled games: a judge cannot be calibrated by nobody")
+    if (human_clusters is None) != (judge_clusters is None) and judge_games:
         raise UserError("give the questions of both the labelled and the unlabelled games, or of neither")
     sides = [(left, right) for left, right, _, _ in human_games] + [(left, right) for left, right, _ in judge_games]
     same = [left for left, right in sides if left == right]
@@ -213,15 +228,16 @@ def solve(table: Table, lam: float) -> tuple[Floats, Floats, Floats]:
     """
     x, n = table.x, len(table.human)
     rest = len(x) - n
-    weight = np.concatenate([np.full(n, (1 - lam) / n), np.full(rest, lam / rest)])
+    weight = np.concatenate([np.full(n, (1 - lam) / n), np.full(rest, lam / max(1, rest))])
     # The equation is that of one logistic fit with these weights and outcomes, the labelled ones shifted by λ (Y - f).
-    target = np.concatenate([(table.human - lam * table.judge[:n]) / n, lam * table.judge[n:] / rest])
+    target = np.concatenate([(table.human - lam * table.judge[:n]) / n, lam * table.judge[n:] / max(1, rest)])
     theta = newton(x, weight, target)
     chance = special.expit(x @ theta)
     inverse = inverted((x * (chance * (1 - chance))[:, None]).T @ x / len(x))
     parts = x * (chance * weight - target)[:, None]
     for inside in (slice(0, n), slice(n, None)):
-        parts[inside] -= parts[inside].mean(axis=0)
+        if len(parts[inside]):
+            parts[inside] -= parts[inside].mean(axis=0)
     return theta, parts, inverse
 
 
@@ -264,13 +280,16 @@ def newton(x: Floats, weight: Floats, target: Floats) -> Floats:
 
 
 def best_lambda(table: Table) -> float:
-    """The λ in [0, 1] at which the trace of the covariance of θ (relative to the first) is smallest.
+    """The λ in [0, 1] at which the trace of the covariance of θ (relative to the first) is smallest; 0 where all are
+    labelled.
 
     Raises:
         UserError: there is no finite fit at λ = 1.
     """
     n = len(table.human)
     rest = len(table.judge) - n
+    if not rest:
+        return 0.0
     theta, _, inverse = solve(table, 1.0)
     chance = special.expit(table.x @ theta)
     human = table.x[:n] * (chance[:n] - table.human)[:, None]
@@ -304,29 +323,17 @@ def _covariance(table: Table, parts: Floats, inverse: Floats, labelled: int) -> 
         sums = summed(parts, table.codes)
         meat = sums.T @ sums * (labelled / (labelled - 1))
     else:
-        if n < 2 or len(parts) - n < 2:
+        if n < 2 or len(parts) - n == 1:
             raise UserError("fewer than two games of a kind: no interval")
         meat = sum(
-            (part.T @ part * (len(part) / (len(part) - 1)) for part in (parts[:n], parts[n:])),
+            (part.T @ part * (len(part) / (len(part) - 1)) for part in (parts[:n], parts[n:]) if len(part)),
             np.zeros((parts.shape[1], parts.shape[1])),
         )
     return inverse @ meat @ inverse
 
 
-def _people_alone(table: Table, notes: list[str]) -> tuple[dict[str, float], dict[str, float]] | None:
-    n = len(table.human)
-    found = _plain(table, table.x[:n], table.human, table.codes[:n])
-    if found is None:
-        notes.append("people's games alone allow no finite fit")
-    return found
-
-
-def _judge_alone(table: Table) -> tuple[dict[str, float], dict[str, float]] | None:
-    return _plain(table, table.x, table.judge, table.codes)
-
-
-def _plain(table: Table, x: Floats, scores: Floats, codes: Codes) -> tuple[dict[str, float], dict[str, float]] | None:
-    """θ and its sandwich errors from one kind of scores alone; None where there is no finite fit."""
+def plain(x: Floats, scores: Floats, codes: Codes) -> tuple[Floats, Floats] | None:
+    """θ relative to the first and its sandwich covariance, from one kind of scores; None where no fit is finite."""
     try:
         theta = newton(x, np.full(len(x), 1 / len(x)), scores / len(x))
     except UserError:
@@ -336,7 +343,7 @@ def _plain(table: Table, x: Floats, scores: Floats, codes: Codes) -> tuple[dict[
     sums = summed(x * (chance - scores)[:, None], np.unique(codes, return_inverse=True)[1])
     groups = len(sums)
     covariance = inverse @ (sums.T @ sums) @ inverse * (groups / max(1, groups - 1))
-    return _named(table.models, theta), _named(table.models, _roots(covariance))
+    return theta, covariance
 
 
 def _named(names: Sequence[str], values: Floats) -> dict[str, float]:

@@ -1,34 +1,36 @@
 """Labels of people beside a judge's verdicts on the same: what of a run can be calibrated, and by whom.
 
-People are the judges ``human@NAME``. Whether their labels are a random sample of what the judge judged is part of the
-run: the manifest's ``judges`` → ``human@NAME`` → ``sample`` is ``random``, or it is declared on the command line.
-Without it PPI is refused.
+People are the judges ``human@NAME``. How their labels were chosen is part of the run (`label_samples`): at random,
+which PPI++ takes; with known chances, which augmented means take; otherwise calibration is refused.
 """
 
 from __future__ import annotations
 
 import argparse
-import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from judgebench.errors import UserError, did_you_mean
-from judgebench.ratings.joint_bias import JointRatings, joint_bias
+from judgebench.ratings.active import active_estimate
+from judgebench.ratings.joint_bias import JointRatings
 from judgebench.ratings.ppi import PPIEstimate, ppi_mean
-from judgebench.ratings.ppi_ratings import PPIRatings, ppi_bradley_terry
+from judgebench.ratings.ppi_ratings import PPIRatings
 from judgebench.runs import Run
 from judgebench.stages.games import games_of, standing
+from judgebench.stages.label_samples import LabelSample, sample_of
+from judgebench.stages.people_fits import WORDS, Answers, Effect, Labelled, fits_of
+from judgebench.stages.summary_sway import kin
 from judgebench.types import Game, Record, Verdict
 
 PEOPLE = "human"
 """``--calibrate human``: everyone whose judge name begins with ``human@``."""
 
+BY = {"ppi": "PPI++ (labels drawn at random)", "augmented": "augmented means (labels drawn with known chances)"}
+"""How people and judge are put together, in words."""
+
 FOLDS = 2
 """λ of one half of the labels is tuned on the other."""
-
-Answers = Mapping[tuple[str, str, str], tuple[str, ...]]
-"""(suite, item, model) → the words of its first sample, turn by turn."""
 
 Place = tuple[str, str, int, str, str, str]
 """(suite, item, turn, dimension, left, right): what a person and a judge can both have judged."""
@@ -53,24 +55,20 @@ class Calibrated(Record, frozen=True, kw_only=True):
     """Bradley-Terry on people's scale; None where there is no fit."""
     joint: JointRatings | None = None
     """The joint bias model of the same games, with the test between the two; None where there is no fit."""
+    effects: tuple[Effect, ...] = ()
+    """The judge's biases in the joint model, and why another is not."""
     note: str = ""
     """What a reader must know."""
-
-
-class Labelled(NamedTuple):
-    """Games of one judge, with people's score where there is one."""
-
-    games: list[Game]
-    """The judge's games."""
-    human: list[float | None]
-    """People's mean score of left in each; None where nobody labelled it."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the flags of calibration."""
     group = parser.add_argument_group("people")
     group.add_argument(
-        "--calibrate", metavar="human[@NAME]", help="correct judges by people's labels in the run (PPI++), shown beside"
+        "--calibrate",
+        metavar="human[@NAME]",
+        help="correct judges by people's labels in the run, shown beside: PPI++, or augmented means by "
+        "chances where labels were drawn so",
     )
     group.add_argument(
         "--random-labels", action="store_true", help="declare that the labels are a random sample of what was judged"
@@ -92,20 +90,6 @@ def people_of(verdicts: Iterable[Verdict], wanted: str) -> list[str]:
     return found
 
 
-def refuse_unsampled(run: Run, people: Sequence[str], *, declared: bool) -> None:
-    """Nothing, when the labels are a random sample by the run's manifest or by declaration.
-
-    Raises:
-        UserError: neither says so.
-    """
-    unknown = [name for name in people if run.manifest["judges"].get(name, {}).get("sample") != "random"]
-    if unknown and not declared:
-        raise UserError(
-            f"{unknown[0]}: nothing says that these labels are a random sample of what was judged, and otherwise no "
-            "interval by them holds (PPI); where they were drawn at random, say so with --random-labels"
-        )
-
-
 def labelled(judge_games: Iterable[Game], human_games: Iterable[Game]) -> dict[tuple[str, str, str, str], Labelled]:
     """(suite, judge, rubric, dimension) → the judge's games with people's mean scores beside."""
     said: dict[Place, list[float]] = defaultdict(list)
@@ -121,12 +105,23 @@ def labelled(judge_games: Iterable[Game], human_games: Iterable[Game]) -> dict[t
 
 
 def mean_of(
-    values: Sequence[float], human: Sequence[float | None], questions: Sequence[str], seed: int = 0
-) -> PPIEstimate | None:
-    """The calibrated mean of a judge's values; None where nobody labelled any of them."""
+    values: Sequence[float], human: Sequence[float | None], questions: Sequence[str], seed: int = 0,
+    chances: Sequence[float] | None = None,
+) -> PPIEstimate | None:  # fmt: skip
+    """The calibrated mean of a judge's values; None where nobody labelled any of them.
+
+    Args:
+        values: the judge's.
+        human: people's, None where there is no label.
+        questions: the item of each.
+        seed: of the folds.
+        chances: chance of a label for each, where labels were drawn so; None where they are a random sample.
+    """
     known = [number for number, score in enumerate(human) if score is not None]
     if not known:
         return None
+    if chances is not None:
+        return active_estimate(values, human, chances, clusters=questions)
     rest = [number for number, score in enumerate(human) if score is None]
     return ppi_mean(
         [score for score in human if score is not None],
@@ -148,17 +143,21 @@ def calibrate(run: Run, wanted: str, *, declared: bool = False) -> list[Calibrat
         declared: whether the labels are said to be a random sample.
 
     Raises:
-        UserError: no such people, labels that are no random sample, or no pair that both judged.
+        UserError: no such people, labels of which nothing says how they were chosen, or no pair that both judged.
     """
     verdicts = standing(run, run.verdicts().values())[0]
     people = people_of(verdicts, wanted)
-    refuse_unsampled(run, people, declared=declared)
+    sample = sample_of([run], people, declared=declared)
     games = games_of(run, verdicts)[0]
     human = [game for game in games if game.judge in people]
-    lengths = {(each.suite, each.item, each.model): each.turns for each in run.answers().values() if not each.sample}
+    answers = {(each.suite, each.item, each.model, each.sample): each.turns for each in run.answers().values()}
     judged = [game for game in games if not game.judge.startswith("human@")]
+    shown: dict[tuple[str, str, str, str], list[Verdict]] = defaultdict(list)
+    for verdict in verdicts:
+        if len(verdict.shown) == 2:
+            shown[verdict.suite, verdict.judge, verdict.rubric, verdict.dimension].append(verdict)
     found = [
-        _calibrated(key, group, people, run.manifest.get("seed", 0), lengths)
+        _calibrated(run, key, (group, shown[key], answers), people, sample)
         for key, group in sorted(labelled(judged, human).items())
         if any(score is not None for score in group.human)
     ]
@@ -178,6 +177,7 @@ def rows_of(found: Iterable[Calibrated]) -> list[dict[str, Any]]:
                 {
                     "suite": each.suite, "judge": each.judge, "rubric": each.rubric, "dimension": each.dimension,
                     "model": model, "people": list(each.people), "labels": rate.n_human, "verdicts": rate.n_judge,
+                    "method": rate.method,
                     "lambda": rate.lam, "win_rate": rate.value, "win_rate_low": rate.low, "win_rate_high": rate.high,
                     "judge_win_rate": rate.judge_value, "judge_low": rate.judge_low, "judge_high": rate.judge_high,
                     "people_win_rate": rate.human_value, "people_low": rate.human_low, "people_high": rate.human_high,
@@ -185,7 +185,11 @@ def rows_of(found: Iterable[Calibrated]) -> list[dict[str, Any]]:
                     "elo_high": ratings and ratings.high.get(model),
                     "joint_elo": joint and joint.elo.get(model), "joint_low": joint and joint.low.get(model),
                     "joint_high": joint and joint.high.get(model), "joint_p": joint and joint.p_value,
-                    "headline": joint.headline if joint else "ppi",
+                    "headline": joint.headline if joint else rate.method,
+                    "joint_effects": {
+                        effect.name: {"value": effect.value, "se": effect.se, "note": effect.note}
+                        for effect in each.effects
+                    },
                     "note": "; ".join(dict.fromkeys(filter(None, notes))),
                 }
             )  # fmt: skip
@@ -201,7 +205,8 @@ def describe(estimate: PPIEstimate, form: str = ".3f") -> list[str]:
     gain = "" if estimate.effective_n_ratio is None else f", worth {estimate.effective_n_ratio:.2f} times the labels"
     said = [
         f"people and judge: {estimate.value:{form}} {interval(estimate.low, estimate.high)}, "
-        f"{estimate.n_human} labels and {estimate.n_judge} verdicts more, λ {estimate.lam:.2f}{gain}"
+        f"{estimate.n_human} labels and {estimate.n_judge} verdicts more, λ {estimate.lam:.2f}{gain}, "
+        f"by {BY[estimate.method]}"
     ]
     if estimate.judge_value is not None:
         alone = interval(estimate.judge_low, estimate.judge_high)
@@ -226,7 +231,12 @@ def lines(found: Iterable[Calibrated]) -> Iterator[str]:
             if each.joint is not None:
                 said = [f"{name} {elo:.0f}" for name, elo in sorted(each.joint.elo.items(), key=lambda row: -row[1])]
                 which = "PPI" if each.joint.headline == "ppi" else "the joint model"
-                yield f"  Elo by a joint model of the judge's taste for length: {', '.join(said)}"
+                yield f"  Elo by a joint model of people, judge and the judge's biases: {', '.join(said)}"
+                for effect in each.effects:
+                    if effect.value is None:
+                        yield f"    {WORDS[effect.name]}: not in it, {effect.note}"
+                    else:
+                        yield f"    {WORDS[effect.name]}: {effect.value:+.2f} log-odds (error {effect.se:.2f})"
                 yield f"  do the two agree? p = {each.joint.p_value:.2g}: {which} is the headline"
             if each.ratings.note:
                 yield f"  note: {each.ratings.note}"
@@ -240,9 +250,12 @@ def place_of(game: Game) -> Place:
 
 
 def _calibrated(
-    key: tuple[str, str, str, str], group: Labelled, people: Sequence[str], seed: int, answers: Answers
-) -> Calibrated:
-    suite, judge, rubric, dimension = key
+    run: Run, key: tuple[str, str, str, str], held: tuple[Labelled, Sequence[Verdict], Answers],
+    people: Sequence[str], sample: LabelSample,
+) -> Calibrated:  # fmt: skip
+    (suite, judge, rubric, dimension), (group, verdicts, answers) = key, held
+    scores, chances, odd = sample.beside(group.human, [(suite, game.item) for game in group.games])
+    group = Labelled(group.games, scores)
     rates = {}
     for model in sorted({name for game in group.games for name in (game.left, game.right)}):
         own = [number for number, game in enumerate(group.games) if model in (game.left, game.right)]
@@ -250,51 +263,16 @@ def _calibrated(
             [_share(group.games[number], model, group.games[number].score) for number in own],
             [_side(group, number, model) for number in own],
             [group.games[number].item for number in own],
-            seed,
+            run.manifest.get("seed", 0),
+            None if chances is None else [chances[number] for number in own],
         )
         if estimate is not None:
             rates[model] = estimate
-    ratings, joint, note = _ratings(group, answers)
+    fits = fits_of(group, verdicts, answers, kin(run, judge), chances)
     return Calibrated(
         suite=suite, judge=judge, rubric=rubric, dimension=dimension, people=tuple(people), win_rates=rates,
-        ratings=ratings, joint=joint, note=note,
+        ratings=fits.ratings, joint=fits.joint, effects=fits.effects, note="; ".join(filter(None, [odd, fits.note])),
     )  # fmt: skip
-
-
-def _ratings(group: Labelled, answers: Answers) -> tuple[PPIRatings | None, JointRatings | None, str]:
-    """The calibrated fit, or why there is none, and the joint model's."""
-    known: list[tuple[str, str, float, float]] = []
-    rest: list[tuple[str, str, float]] = []
-    questions: Mapping[bool, list[str]] = {True: [], False: []}
-    lengths: Mapping[bool, list[tuple[float, float]]] = {True: [], False: []}
-    for game, score in zip(group.games, group.human, strict=True):
-        questions[score is not None].append(game.item)
-        lengths[score is not None].append((_length(game, game.left, answers), _length(game, game.right, answers)))
-        if score is None:
-            rest.append((game.left, game.right, game.score))
-        else:
-            known.append((game.left, game.right, score, game.score))
-    try:
-        found = ppi_bradley_terry(known, rest, human_clusters=questions[True], judge_clusters=questions[False])
-    except UserError as error:
-        return None, None, f"no calibrated Bradley-Terry: {error}"
-    try:
-        # Names, not places, stand left and right in a game: where both orders were shown, position has cancelled.
-        joint = joint_bias(
-            known, rest, lengths=(lengths[True], lengths[False]), position=False,
-            human_clusters=questions[True], judge_clusters=questions[False],
-        )  # fmt: skip
-    except UserError as error:
-        return found, None, f"no joint model: {error}"
-    return found, joint, ""
-
-
-def _length(game: Game, model: str, answers: Answers) -> float:
-    """Characters of what was judged; not a number where the run holds no answer."""
-    turns = answers.get((game.suite, game.item, model))
-    if turns is None:
-        return math.nan
-    return float(sum(map(len, turns[game.turn - 1 : game.turn] if game.turn else turns)))
 
 
 def _share(game: Game, model: str, score: float) -> float:

@@ -22,6 +22,7 @@ from judgebench.ratings.ppi import PPIEstimate
 from judgebench.runs import Run
 from judgebench.stages import calibration
 from judgebench.stages.games import games_of, standing
+from judgebench.stages.label_samples import LabelSample, sample_of
 from judgebench.types import Game, Record, Verdict
 
 Key = tuple[str, str, str, str]
@@ -115,6 +116,8 @@ class Held(NamedTuple):
     """(suite, item) → category."""
     stopped: set[tuple[str, str]]
     """(judge, rubric) that were asked until decided, and not everything."""
+    sample: LabelSample = LabelSample()
+    """How people's labels came about."""
 
 
 def compare_pairs(
@@ -142,8 +145,7 @@ def compare_pairs(
     held = _held(runs)
     people = calibration.people_of(held.verdicts, extras.calibrate) if extras.calibrate else []
     if people:
-        for run in runs:
-            calibration.refuse_unsampled(run, people, declared=extras.random_labels)
+        held = held._replace(sample=sample_of(runs, people, declared=extras.random_labels))
     found: list[Comparison] = []
     for left, right in chosen:
         unlike = _unlike(runs, left, right)
@@ -223,9 +225,11 @@ def _scores(held: Held, pair: tuple[str, str], people: Sequence[str], extras: Ex
         said = _people_differences(groups, key, pair, people)
         calibrated = None
         if people and not key[1].startswith(("human@", "exact@")):
+            labels, chances, odd = held.sample.beside([said.get(place) for place in shared], shared)
             calibrated = calibration.mean_of(
-                list(delta.values()), [said.get(place) for place in shared], [item for _, item in shared], extras.seed
+                list(delta.values()), labels, [item for _, item in shared], extras.seed, chances
             )
+            notes.append(odd)
         found.append(
             Comparison(
                 suite=key[0], judge=key[1], rubric=key[2], dimension=key[3], method="paired difference", left=left,
@@ -281,7 +285,9 @@ def _games(held: Held, pair: tuple[str, str], people: Sequence[str], extras: Ext
                 None if score is None else 1 - score if turn else score
                 for score, turn in zip(group.human, turned, strict=True)
             ]
-            calibrated = calibration.mean_of(scores, said, items, extras.seed)
+            said, chances, odd = held.sample.beside(said, [(key[0], item) for item in items])
+            calibrated = calibration.mean_of(scores, said, items, extras.seed, chances)
+            notes.append(odd)
         found.append(
             Comparison(
                 suite=key[0], judge=key[1], rubric=key[2], dimension=key[3], method="win rate", left=left, right=right,

@@ -1,4 +1,7 @@
-"""Which of a judge's verdicts may stand so that it agrees with people as often as promised; the rest goes to people."""
+"""Which of a judge's verdicts may stand so that it agrees with people as often as promised; the rest goes to people.
+
+``--active N`` draws, before there are labels, the items that people should label, with known chances.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,9 @@ import msgspec
 from judgebench.errors import UserError, did_you_mean
 from judgebench.ratings.selective import Threshold, agreement_threshold
 from judgebench.runs import Run
-from judgebench.stages import calibration
+from judgebench.stages import active_labels, calibration
 from judgebench.stages.games import games_of, standing
+from judgebench.stages.label_samples import refuse_unsampled
 from judgebench.stages.settings import run_path
 from judgebench.types import Game, Record
 
@@ -78,6 +82,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--people", default=calibration.PEOPLE, metavar="human[@NAME]", help="whose labels (default all)"
     )
     parser.add_argument("--random-labels", action="store_true", help="declare that the labels are a random sample")
+    group = parser.add_argument_group("labels to ask for")
+    group.add_argument(
+        "--active", type=int, metavar="N",
+        help="draw N items on average for --people human@NAME, more likely where the judge is unsure, and keep the "
+        "chances, which --calibrate of compare and rate allows for",
+    )  # fmt: skip
+    group.add_argument("--uniform", type=float, metavar="P", default=0.2,
+                       help="share of those chances that is even over all items (default 0.2)")  # fmt: skip
+    group.add_argument("--seed", type=int, metavar="N", default=0, help="seed of the draw (default 0)")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -88,6 +101,17 @@ def main(args: argparse.Namespace) -> int:
         0; exit codes of errors are theirs.
     """
     run = Run(run_path(args.run))
+    if args.active is not None:
+        drawn = ask(run, args.judge or (), args.people, args.active, uniform=args.uniform, seed=args.seed)
+        if args.json:
+            sys.stdout.write(msgspec.json.format(msgspec.json.encode(drawn), indent=1).decode() + "\n")
+            return 0
+        low = min((each.chance for each in drawn), default=0.0)
+        sys.stdout.write(
+            f"{len(drawn)} items for {args.people} are in {run.path / active_labels.FILE}, the least sure first "
+            f"(chances from {low:.3f}); label all their pairs, then 'compare --calibrate' or 'rate --calibrate'\n"
+        )
+        return 0
     found, out = select(run, args.judge or (), args.people, (args.target, args.delta), declared=args.random_labels)
     run.write(FILE, b"".join(msgspec.json.encode(each) + b"\n" for each in out))
     if args.json:
@@ -97,6 +121,31 @@ def main(args: argparse.Namespace) -> int:
         sys.stdout.write(f"{each.suite}, {each.dimension}, {' + '.join(each.judges)}: {_words(each)}\n")
     sys.stdout.write(f"{len(out)} pairs for people are in {run.path / FILE}, the least sure first\n")
     return 0
+
+
+def ask(
+    run: Run, judges: Sequence[str], person: str, labels: int, *, uniform: float = 0.2, seed: int = 0
+) -> list[active_labels.Drawn]:
+    """The items drawn for a person to label, the least sure first; the run keeps them and all chances.
+
+    Args:
+        run: whose verdicts are read.
+        judges: names, whose doubt counts; several are a panel of which the mean counts; empty is the only one there is.
+        person: ``human@NAME``.
+        labels: items in expectation.
+        uniform: share of the chances that is even over all items, so that none is 0.
+        seed: of the draw.
+
+    Raises:
+        UserError: unknown judges, no person's name, or more labels than items.
+        RunConflict: the person has labels, or another draw, from before.
+    """
+    games = games_of(run, standing(run, run.verdicts().values())[0])[0]
+    means = _means(games, _panel(games, judges), whole=True)
+    doubts = active_labels.doubts_of([(place[:2], _confidence(score)) for place, score in means.items()])
+    drawn = active_labels.draw(run, games, doubts, person, labels, uniform=uniform, seed=seed)
+    run.write(active_labels.FILE, b"".join(msgspec.json.encode(each) + b"\n" for each in drawn))
+    return drawn
 
 
 def select(
@@ -119,7 +168,7 @@ def select(
     """
     verdicts = standing(run, run.verdicts().values())[0]
     names = calibration.people_of(verdicts, people)
-    calibration.refuse_unsampled(run, names, declared=declared)
+    refuse_unsampled(run, names, declared=declared)
     games = games_of(run, verdicts)[0]
     panel = _panel(games, judges)
     judged, said = _means(games, panel, whole=True), _means(games, names, whole=False)

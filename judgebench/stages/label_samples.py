@@ -1,0 +1,115 @@
+"""How people's labels came about: a random sample, a draw with known chances, or nothing that is known.
+
+A run says so in its manifest, under ``judges`` → ``human@NAME``: ``sample`` is ``random``, or ``active`` with
+``chances`` (suite → item → chance of a label, of every item that could have been drawn, all above 0) and ``drawn``
+(suite → the items drawn). What is drawn is an item with all its pairs. Without either no estimate by labels holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from judgebench.errors import UserError
+from judgebench.runs import Run
+
+RANDOM, ACTIVE = "random", "active"
+"""What ``sample`` may say."""
+
+ItemKey = tuple[str, str]
+"""(suite, item)."""
+
+
+class LabelSample(NamedTuple):
+    """Which items people's labels are of, and how those came to be chosen."""
+
+    chances: Mapping[ItemKey, float] | None = None
+    """Chance of every item to be labelled; None where the labels are a random sample."""
+    drawn: frozenset[ItemKey] = frozenset()
+    """The items drawn with those chances."""
+
+    def beside(
+        self, human: Sequence[float | None], items: Sequence[ItemKey]
+    ) -> tuple[list[float | None], list[float] | None, str]:
+        """The labels that count, each one's chance (None: a random sample), and what a reader must know.
+
+        Args:
+            human: people's score of each, None where there is none.
+            items: the item of each.
+
+        Raises:
+            UserError: an item of unknown chance, or drawn items without a label.
+        """
+        if self.chances is None or all(score is None for score in human):
+            return list(human), None, ""
+        unknown = sorted({item for item in items if item not in self.chances})
+        if unknown:
+            raise UserError(
+                f"{len(unknown)} items that were judged were not there when labels were drawn (the first: "
+                f"{' '.join(unknown[0])}): their chances are not known; draw labels anew for other people"
+            )
+        missing = {item for item, score in zip(items, human, strict=True) if item in self.drawn and score is None}
+        if missing:
+            raise UserError(
+                f"{len(missing)} of {len(self.drawn & set(items))} items drawn for people lack a label (the first: "
+                f"{' '.join(min(missing))}): an estimate would lean towards those that have one; label them first"
+            )
+        kept = [score if item in self.drawn else None for item, score in zip(items, human, strict=True)]
+        odd = sum(score is not None for score in human) - sum(score is not None for score in kept)
+        note = f"{odd} labels of items that were not drawn are left out" if odd else ""
+        return kept, [self.chances[item] for item in items], note
+
+
+def record_of(run: Run, person: str) -> dict[str, Any]:
+    """What the manifest holds of ``human@NAME``; empty where nothing."""
+    found: dict[str, Any] = run.manifest["judges"].get(person, {})
+    return found
+
+
+def sample_of(runs: Sequence[Run], people: Sequence[str], *, declared: bool) -> LabelSample:
+    """How the labels of these people came about, by the runs' manifests or by declaration.
+
+    Raises:
+        UserError: nothing says how; people or runs whose labels came about in different ways.
+    """
+    records = [record_of(run, name) for run in runs for name in people if name in run.manifest["judges"]]
+    active = [record for record in records if record.get("sample") == ACTIVE]
+    if not active:
+        for run in runs:
+            refuse_unsampled(run, people, declared=declared)
+        return LabelSample()
+    if declared:
+        raise UserError("--random-labels: the run says that labels were drawn with known chances, not at random")
+    if len(active) < len(records):
+        raise UserError("some of the labels were drawn with known chances and others not: name one human@NAME")
+    chances: dict[ItemKey, float] = {}
+    drawn: set[ItemKey] = set()
+    for record in active:
+        mine = {(suite, item): chance for suite, held in record["chances"].items() for item, chance in held.items()}
+        own = {(suite, item) for suite, items in record["drawn"].items() for item in items}
+        both = mine.keys() & chances.keys()
+        if any(mine[item] != chances[item] or (item in own) != (item in drawn) for item in both):
+            raise UserError("labels were drawn more than once, with different chances: name one human@NAME and one run")
+        chances.update(mine)
+        drawn |= own
+    return LabelSample(chances, frozenset(drawn))
+
+
+def refuse_unsampled(run: Run, people: Sequence[str], *, declared: bool) -> None:
+    """Nothing, when the labels are a random sample by the run's manifest or by declaration.
+
+    Raises:
+        UserError: neither says so.
+    """
+    unknown = [name for name in people if record_of(run, name).get("sample") != RANDOM]
+    active = [name for name in unknown if record_of(run, name).get("sample") == ACTIVE]
+    if active:
+        raise UserError(
+            f"{active[0]}: these labels were drawn with unequal chances, and what is promised here needs a random "
+            "sample; 'compare --calibrate' and 'rate --calibrate' allow for the chances"
+        )
+    if unknown and not declared:
+        raise UserError(
+            f"{unknown[0]}: nothing says that these labels are a random sample of what was judged, and otherwise no "
+            "interval by them holds (PPI); where they were drawn at random, say so with --random-labels"
+        )
