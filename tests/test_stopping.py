@@ -137,3 +137,36 @@ def test_a_larger_suite_goes_on_where_the_smaller_one_was(here: Path) -> None:
     assert len(first) == 2 * 30
     assert not set(first) & set(again)
     assert len(again) <= 2 * 30
+
+
+def test_items_without_what_the_rubric_needs_are_not_called_decided(here: Path, capsys) -> None:
+    (here / "strict.yaml").write_text(RUBRIC.replace("better", "strict").replace("{format}", "{reference} {format}"))
+
+    def never(chat: list[dict[str, str]]) -> str:
+        raise AssertionError("asked")
+
+    for stop in ("decided", "all"):
+        judgebench.run(
+            here / stop, suite=[str(here / "talk.yaml")], rubric=[str(here / "strict.yaml")], judge={"j": never},
+            model={"a": _answering(2), "b": _answering(1)}, settings=Settings(stop_when=stop, max_unscored=1.0),
+            quiet=False,
+        )  # fmt: skip
+        said = capsys.readouterr().err
+        assert "j by strict: nothing could be planned: the items lack what the rubric needs" in said
+        assert "decided, or" not in said
+        assert "all 0 verdicts" not in said
+
+
+def test_answers_that_failed_leave_nothing_to_decide_and_that_is_said(here: Path, capsys) -> None:
+    def silent(chat: list[dict[str, str]]) -> str:
+        raise RuntimeError("down")
+
+    for _ in range(2):
+        judgebench.run(
+            here / "x", suite=[str(here / "talk.yaml")], rubric=[str(here / "better.yaml")], judge={"j": _judge},
+            model={"a": _answering(2), "b": silent}, settings=Settings(stop_when="decided", max_unscored=1.0),
+            quiet=False,
+        )  # fmt: skip
+    said = capsys.readouterr().err
+    assert "every pair is decided" not in said
+    assert "j by better: nothing can be judged: no answer" in said

@@ -60,6 +60,21 @@ def missing(matchup: Matchup) -> str:
     return errors[0] if errors[0].startswith("no answer") else f"no answer: {errors[0]}"
 
 
+def nothing_open(planned: Sequence[Matchup], *, decided: bool) -> str:
+    """Why there is nothing to put to a judge, in words: nothing could be planned or judged, or all is there.
+
+    Args:
+        planned: what could be judged.
+        decided: whether judging stops once every pair is decided.
+    """
+    if not planned:
+        return "nothing could be planned: the items lack what the rubric needs, or the answers it needs are not there"
+    lacking = [missing(matchup) for matchup in planned]
+    if all(lacking):
+        return f"nothing can be judged: {lacking[0]} (all {len(planned)} planned)"
+    return "every pair is decided, or asked in full" if decided else f"all {len(planned)} verdicts are there"
+
+
 class Hearing:
     """One matchup on its way: its generator, the requests still out, and what it has cost."""
 

@@ -16,7 +16,7 @@ from judgebench.rubrics import Rubric, load_rubric, with_options
 from judgebench.runs import Run, read_records
 from judgebench.stages import settings as flags
 from judgebench.stages.budget import budget_of, refuse_unpriced
-from judgebench.stages.hearings import hear, missing, verdicts_of
+from judgebench.stages.hearings import hear, missing, nothing_open, verdicts_of
 from judgebench.stages.judge_sampling import drawn, refuse_unable
 from judgebench.stages.opening import (
     WITHOUT_MODEL,
@@ -197,12 +197,12 @@ def judge(
                     _record_plan(run, suite, maker, rubric, here)
             open_ = [matchup for matchup in planned if not standing(matchup, maker, known)]
             if settings.stop_when == "decided" and not _undecided(run, maker, planned, open_, settings):
-                say(f"{model.name} by {rubric.name}: every pair is decided, or asked in full", quiet=quiet)
+                say(f"{model.name} by {rubric.name}: {nothing_open(planned, decided=True)}", quiet=quiet)
             elif open_:
                 todo.append((rubric, maker, open_))
                 everything[rubric.id] = planned
             else:
-                say(f"{model.name} by {rubric.name}: all {len(planned)} verdicts are there", quiet=quiet)
+                say(f"{model.name} by {rubric.name}: {nothing_open(planned, decided=False)}", quiet=quiet)
         _record(run, model, rubrics, settings)
         run.save_manifest()
         if not todo:
