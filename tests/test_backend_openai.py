@@ -293,6 +293,10 @@ def test_a_key_where_it_would_be_recorded_is_refused(monkeypatch: pytest.MonkeyP
         ({"extra_body": {"stream": True}}, "may not set stream"),
         ({"max_tokens_parameter": "tokens"}, "option 'max_tokens_parameter'"),
         ({"base_url": "127.0.0.1:8000"}, "is not an address"),
+        ({"base_url": "http://host:99999/v1"}, "is not an address"),
+        ({"base_url": "http://host:port/v1"}, "is not an address"),
+        ({"base_url": "http://a..b/v1"}, "is not an address"),
+        ({"base_url": "http://[::1/v1"}, "is not an address"),
         ({"api_key": "x"}, "unknown option 'api_key'"),
     ],
 )

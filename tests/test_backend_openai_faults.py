@@ -150,6 +150,27 @@ def test_once_a_call_has_succeeded_a_refused_key_is_data() -> None:
         assert {reply.error for reply in replies.values()} == {"refused: 401 expired"}
 
 
+@pytest.mark.parametrize("act", [refusal(401, "expired"), refusal(429, "no quota left", code="insufficient_quota")])
+def test_a_key_refused_or_used_up_half_way_ends_the_work(act: Act) -> None:
+    def behave(body: dict[str, Any], count: int) -> Act:
+        return Act() if body["messages"][-1]["content"] == "question 0" else act
+
+    with EndpointServer(behave) as server:
+        replies = []
+        with pytest.raises(BackendError, match=r"expired|no quota left"):
+            replies.extend(opened(server, max_concurrency=4).generate(many(500)))
+        assert len(server.seen) <= 1 + 20 + 4
+
+
+def test_prompts_that_a_gateway_forbids_one_by_one_end_nothing() -> None:
+    def behave(body: dict[str, Any], count: int) -> Act:
+        return Act() if body["messages"][-1]["content"] == "question 0" else refusal(403, "flagged")
+
+    with EndpointServer(behave) as server:
+        replies = {request.id: reply for request, reply in opened(server).generate(many(60))}
+        assert {reply.error for identifier, reply in replies.items() if identifier != "r0"} == {"refused: 403 flagged"}
+
+
 def test_once_the_server_has_answered_a_lost_one_is_data() -> None:
     with EndpointServer() as server:
         backend = opened(server, max_retries=0)

@@ -90,6 +90,25 @@ def test_a_limit_used_up_before_lets_nothing_through() -> None:
     assert inner.asked == 0
 
 
+def test_a_server_that_never_says_what_a_call_took_is_limited_by_the_length_of_texts() -> None:
+    class Silent(Sized):
+        def generate(self, requests: Iterable[Request]) -> Iterator[tuple[Request, Reply]]:
+            for request in requests:
+                self.asked += 1
+                yield request, Reply(text="x" * 40, usage=Usage(requests=1))
+
+        def describe(self) -> dict[str, Any]:
+            return {"notes": ["first"]}
+
+    inner, budget = Silent(), Budget(max_tokens=2000)
+    backend = metered(inner, MODEL, budget)
+    with pytest.raises(BudgetReached):
+        list(backend.generate(requests(1000)))
+    assert 1 < inner.asked <= 100
+    assert budget.tokens == 20 * inner.asked
+    assert backend.describe()["notes"][1].startswith(f"{inner.asked} replies came without their tokens")
+
+
 def test_a_limit_on_money_counts_both_prices() -> None:
     table = PriceTable(date="2026-01-15", currency="EUR", prices={"m": Price(input=1e5, output=2e5)})
     inner, budget = Sized(), Budget(table, max_cost=20.0)

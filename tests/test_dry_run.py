@@ -83,6 +83,22 @@ def test_what_is_planned_is_what_is_asked_and_nothing_is_asked_while_planning(
         assert len(server.seen) == len(asked)
 
 
+def test_planning_for_a_cluster_starts_and_asks_none(
+    files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def joined() -> None:
+        raise AssertionError("a cluster was asked")
+
+    monkeypatch.setattr("judgebench.backends.ray_cluster.join", joined)
+    with EndpointServer() as server:
+        ray = ("--executor", "ray", "--replicas", "4")
+        assert main(words(files, server, *ray, "--dry-run")) == 0
+        assert calls(capsys.readouterr().out)["a"] == 5
+        with pytest.raises(AssertionError, match="a cluster was asked"):
+            main(words(files, server, *ray))
+        assert not server.seen
+
+
 def test_judging_alone_is_planned_from_the_answers_that_are_there(
     files: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -17,6 +17,7 @@ from endpoint_server import Act, EndpointServer
 from tiny_models import tiny_checkpoint
 
 from judgebench.backends.cache import CachedBackend, cached
+from judgebench.backends.checkpoint import Checkpoint, CheckpointOptions
 from judgebench.backends.deciding import deciding
 from judgebench.backends.responses import ResponseCache
 from judgebench.errors import UserError
@@ -116,10 +117,75 @@ def test_a_request_that_differs_in_anything_is_asked(tmp_path: Path, other: Requ
     assert len(inner.asked) == 2
 
 
+def test_schemas_that_differ_in_the_order_of_their_fields_are_two(tmp_path: Path) -> None:
+    inner, text = Counting(), {"type": "string"}
+    backend = through(inner, tmp_path / "responses.sqlite")
+    for order in (("reason", "verdict"), ("verdict", "reason")):
+        sampling = Sampling(json_schema={"type": "object", "properties": dict.fromkeys(order, text)})
+        texts(backend, msgspec.structs.replace(asking("a"), sampling=sampling))
+    backend.close()
+    assert len(inner.asked) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "hits"),
+    [({}, 1), ({"temperature": "null"}, 1), ({"temperature": "0"}, 1), ({"temperature": "1"}, 0),
+     ({"extra_body": '{"temperature": 1}'}, 0), ({"extra_body": {"temperature": None}}, 0)],
+)  # fmt: skip
+def test_what_the_options_make_drawn_is_drawn_by_each_model_for_itself(
+    tmp_path: Path, options: dict[str, Any], hits: int
+) -> None:
+    inner = Counting()
+    for name in ("one", "other"):
+        model = msgspec.structs.replace(MODEL, name=name, options=options)
+        backend = through(inner, tmp_path / "responses.sqlite", model)
+        texts(backend, asking("a"))
+        found = backend.hits
+        backend.close()
+    assert found == hits
+
+
+def test_log_probabilities_that_are_not_finite_are_not_kept_and_damage_nothing(tmp_path: Path) -> None:
+    class Impossible(Counting):
+        def loglikelihood(self, requests: Iterable[ChoiceRequest]) -> Iterator[tuple[ChoiceRequest, ChoiceReply]]:
+            for request in requests:
+                self.asked.append(request.id)
+                yield request, ChoiceReply(choices=(ChoiceScore(logprob=float("-inf"), tokens=1, bytes=1),))
+
+    inner = Impossible()
+    for _ in range(2):
+        backend = through(inner, tmp_path / "responses.sqlite")
+        asked = ChoiceRequest(id="1", messages=(Message(role="user", content="a"),), choices=("A",))
+        list(backend.loglikelihood([asked]))
+        backend.close()
+    assert len(inner.asked) == 2
+
+
+def test_the_base_of_an_adapter_decides_with_its_configuration(tmp_path: Path) -> None:
+    base, adapter = Path(shutil.copytree(tiny_checkpoint(), tmp_path / "base")), tmp_path / "adapter"
+    adapter.mkdir()
+    (adapter / "adapter_config.json").write_text(
+        json.dumps({"peft_type": "LORA", "r": 1, "base_model_name_or_path": "../base"}), encoding="utf-8"
+    )
+    (adapter / "adapter_model.safetensors").write_bytes(b"weights")
+    model = Model(name="m", backend="hf", id=str(adapter))
+
+    def decided() -> dict[str, Any] | str:
+        return deciding(model, Checkpoint(model, CheckpointOptions(), adapters=True).describe())
+
+    before = decided()
+    assert isinstance(before, dict)
+    assert decided() == before
+    config = base / "config.json"
+    changed = {**json.loads(config.read_text(encoding="utf-8")), "rms_norm_eps": 0.5}
+    config.write_text(json.dumps(changed), encoding="utf-8")
+    assert decided() != before
+
+
 def test_what_decides_answers_is_part_of_the_key(tmp_path: Path) -> None:
     inner, file = Counting(), tmp_path / "responses.sqlite"
     for parts in ({}, {"commit": "x"}, {"commit": "y"}, {"adapter": "z"}, {"commit": "y"}):
-        backend = through(inner, file, **parts)
+        backend = through(inner, file, MODEL, **parts)
         texts(backend, asking("a"))
         backend.close()
     assert len(inner.asked) == 4

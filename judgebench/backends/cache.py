@@ -8,6 +8,7 @@ what decides an answer is in `judgebench.backends.deciding`. Errors are never ke
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
@@ -55,7 +56,7 @@ class CachedBackend:
         self.hits = self.asked = 0
         self._decided = _hash(parts)
         self._drawn: Counter[bytes] = Counter()
-        self._warmth = model.options.get("temperature")
+        self._warmth = _warmth(model)
 
     def generate(self, requests: Iterable[Request]) -> Iterator[tuple[Request, Reply]]:
         """Each request with its reply, kept or fresh, as the backend's own `generate`.
@@ -144,7 +145,7 @@ class CachedBackend:
             what += ["choices", request.choices, request.lead]
         else:
             what += ["reply", request.sampling, request.sample]
-            warmth = request.sampling.temperature if self._warmth is None else float(self._warmth)
+            warmth = request.sampling.temperature if self._warmth is None else self._warmth
             drawn = warmth != 0
             if drawn:
                 what += [self.model.name, request.suite, request.item, request.turn]
@@ -182,9 +183,29 @@ def cached(inner: Backend, cache: ResponseCache, model: Model, parts: Mapping[st
 
 
 def _whole(request: Request | ChoiceRequest, reply: Reply | ChoiceReply) -> bool:
-    """Whether all that was asked for came back: log-probabilities that a server left out may come another time."""
+    """Whether all that was asked for came back: log-probabilities that a server left out may come another time.
+
+    Numbers that are not finite cannot be written as JSON.
+    """
+    if isinstance(reply, ChoiceReply):
+        return all(math.isfinite(choice.logprob) for choice in reply.choices)
     wanted = isinstance(request, Request) and request.sampling.logprobs
     return not (wanted and isinstance(reply, Reply) and not reply.logprobs)
+
+
+def _warmth(model: Model) -> float | None:
+    """The temperature that the model's options set over the request's; None where they set none."""
+    body, given = model.options.get("extra_body"), model.options.get("temperature", "null")
+    if isinstance(body, str):  # from a command line, and checked by the backend
+        body = msgspec.json.decode(body)
+    if isinstance(body, Mapping) and "temperature" in body:
+        given = "the server's own" if body["temperature"] is None else body["temperature"]
+    if given in (None, "null"):
+        return None
+    try:
+        return float(given)
+    except (TypeError, ValueError):
+        return math.nan
 
 
 def _plain(what: object) -> bytes:
@@ -193,7 +214,8 @@ def _plain(what: object) -> bytes:
             return [value.role, value.content]
         return str(value)
 
-    return msgspec.json.encode(what, enc_hook=told, order="deterministic")
+    # In the order given: a decoder that is held to a JSON schema writes its fields in the schema's order.
+    return msgspec.json.encode(what, enc_hook=told)
 
 
 def _hash(what: object) -> bytes:

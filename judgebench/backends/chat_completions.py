@@ -56,6 +56,8 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     """The server's words where it refuses the request itself: there may be something to learn."""
     retry_after: float | None = None
     """Seconds that the server asks to wait."""
+    barred: bool = False
+    """True where the key is refused, or nothing is left to pay with: it is not this prompt that is refused."""
     filtered: bool = False
     """True where the prompt met a content filter."""
     stale: bool = False
@@ -300,7 +302,8 @@ def read_refusal(status: int, raw: bytes, *, retry_after: float | None = None) -
     words, code, parameter = _words(raw)
     detail = one_line(f"{status} {words}".strip())
     if status in (401, 402, 403) or code == "insufficient_quota":
-        return Fault(kind="refused", detail=detail, fatal_until="answered")
+        barred = status != 403  # which gateways also say of a prompt that they do not like
+        return Fault(kind="refused", detail=detail, fatal_until="answered", barred=barred)
     if status in (404, 405) or 300 <= status < 400 or code == "model_not_found":
         return Fault(kind="refused", detail=detail, fatal_until="answered")
     if code == "content_filter" or (status == 400 and "content management policy" in words):

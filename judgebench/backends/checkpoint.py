@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from judgebench.backends.chat_completions import one_line
+from judgebench.backends.deciding import pieces_of, small_files
 from judgebench.errors import BackendError, MissingPackage, UserError
 from judgebench.types import Model
 
@@ -184,8 +185,17 @@ class Checkpoint:
             "generation_config": self.generation,
             "weights": self.weights if self._weights else {},
             "trust_remote_code": self._options.trust_remote_code,
+            **({"base": self._base.identity} if self._base else {}),
             **self._training(),
         }
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What decides the answers beside the hash of the weights: commit, or files, and pieces of hashless weights."""
+        if not self.local:
+            return {"commit": self.describe()["commit"]}
+        pieces = {path.name: pieces_of(path) for path in sorted(self.folder.glob("*.safetensors"))}
+        return {"files": small_files(self.folder), **({"pieces": pieces} if "not_hashed" in self.weights else {})}
 
     def _training(self) -> dict[str, Any]:
         """Stage, parent and data of a checkpoint that this program trained, for the manifest."""

@@ -43,7 +43,7 @@ def deciding(model: Model, description: Mapping[str, Any]) -> dict[str, Any] | s
         model: as the user named it.
         description: of its open backend.
     """
-    options = {name: value for name, value in model.options.items() if name not in SPEED_ONLY}
+    options = {name: value for name, value in sorted(model.options.items()) if name not in SPEED_ONLY}
     parts: dict[str, Any] = {"form": FORM, "backend": model.backend, "options": options}
     if model.backend == "openai":
         address = description.get("base_url")
@@ -63,23 +63,24 @@ def deciding(model: Model, description: Mapping[str, Any]) -> dict[str, Any] | s
         return "its weights are made up"
     if folder.is_dir():
         said.pop("model", None)
-        parts["files"] = _small_files(folder)
+        parts["files"] = small_files(folder)
         if "not_hashed" in description["weights"]:
-            parts["pieces"] = {path.name: _pieces(path) for path in sorted(folder.glob("*.safetensors"))}
+            parts["pieces"] = {path.name: pieces_of(path) for path in sorted(folder.glob("*.safetensors"))}
     elif not description.get("commit"):
         return "its revision on the hub is not known"
     adapter = description.get("adapter") or {}
     if adapter:
-        parts["adapter"] = _small_files(Path(adapter["folder"]))
+        parts["adapter"] = small_files(Path(adapter["folder"]))
     return {**parts, "said": said}
 
 
-def _small_files(folder: Path) -> dict[str, str]:
+def small_files(folder: Path) -> dict[str, str]:
+    """The sha256 of each file of a checkpoint's folder that decides what it says beside its weights."""
     found = sorted({path for pattern in SMALL_FILES for path in folder.glob(pattern) if path.is_file()})
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in found}
 
 
-def _pieces(path: Path) -> list[Any]:
+def pieces_of(path: Path) -> list[Any]:
     """Size, time of change, and the hash of evenly spaced pieces of a file, its first and last among them."""
     seen = path.stat()
     digest = hashlib.sha256()

@@ -44,6 +44,8 @@ FAILING = 10
 """Failures in a row, over all calls, from which one call at a time goes out until something is answered."""
 GIVEN_UP = 5
 """Calls given up in a row, nothing being answered meanwhile, after which the endpoint is dead."""
+BARRED = 20
+"""Refusals of the key, or for want of credit, in a row and after answers, from which no further call is made."""
 FRESH = 10
 """First tries that must have failed beside them since the last answer; no further call begins then. What the server
 fails on item by item piles up towards the end of the work, and is no sign of death."""
@@ -91,7 +93,7 @@ class OpenAIBackend:
         self._served: dict[str, None] = {}
         self._answered = False
         self._alone = True
-        self._failing = self._given_up = self._fresh = 0
+        self._failing = self._given_up = self._fresh = self._barred = 0
         self._hopeless = ""
         self._live: weakref.WeakSet[Generator[tuple[Request, Reply]]] = weakref.WeakSet()
 
@@ -291,6 +293,7 @@ class _Calls:
         backend = self._backend
         if outcome == "answered":
             backend._answered = True
+            backend._barred = 0
             self._lives()
             address.works()
             backend._alone = False
@@ -326,7 +329,9 @@ class _Calls:
                 elsewhere = addresses.fails(address, self._now(), unreachable=unreachable)
         else:
             self._lives()
+            backend._barred += fault.barred
         hopeless = not addresses.reached and not elsewhere if unreachable else not backend._answered
+        hopeless = hopeless or (backend._barred >= BARRED and len(addresses.all) == 1)
         if fault.fatal_until and hopeless:
             backend._hopeless = backend._explain(fault)
             raise BackendError(backend._hopeless)

@@ -63,9 +63,14 @@ def read_urls(model: Model, options: OpenAIOptions) -> list[str]:
 
 def _checked(model: Model, url: str) -> str:
     """The address without its closing slash."""
-    parts = urllib.parse.urlsplit(url.strip())
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UserError(f"model {model.name!r}: base_url {url!r} is not an address: http://HOST:PORT/v1 is meant")
+    try:
+        parts = urllib.parse.urlsplit(url.strip())
+        named = bool(parts.hostname and parts.hostname.encode("idna")) and parts.port != 0
+    except ValueError:  # brackets, a port, or a name that cannot be
+        named = False
+    if not named or parts.scheme not in ("http", "https"):
+        shown = url.rpartition("@")[2]
+        raise UserError(f"model {model.name!r}: base_url {shown!r} is not an address: http://HOST:PORT/v1 is meant")
     if parts.username or parts.password or parts.query or parts.fragment:
         place = f"{parts.scheme}://{parts.hostname}"
         raise UserError(

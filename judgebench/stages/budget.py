@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -15,7 +16,7 @@ from judgebench.stages.settings import Settings
 from judgebench.types import Backend, ChoiceReply, ChoiceRequest, ComparesChoices, Model, Reply, Request, Usage
 
 CHARACTERS_A_TOKEN = 4.0
-"""Rough size of a token of English text, until a model's own replies tell its size."""
+"""Rough size of a token of English text, until a model's own replies tell its size, or where a server never says."""
 
 MARGIN = 1.25
 """A call under way is counted as the largest one seen so far, times this."""
@@ -162,6 +163,7 @@ class MeteredBackend:
         self.usage = Usage()
         self.not_kept = ""
         self.answered = 0
+        self.uncounted = 0
         self.seconds = 0.0
         self._tokens_a_character = 0.0
         before = budget.before.get(model.name, Usage())
@@ -177,8 +179,12 @@ class MeteredBackend:
         return self._metered(requests, self.inner.generate)
 
     def describe(self) -> dict[str, Any]:
-        """The backend's own description."""
-        return self.inner.describe()
+        """The backend's own description, with a note where the limits went by estimates."""
+        said = self.inner.describe()
+        if not self.uncounted:
+            return said
+        note = f"{self.uncounted} replies came without their tokens: the limits counted 4 characters as one"
+        return {**said, "notes": [*said.get("notes", ()), note]}
 
     def close(self) -> None:
         """Closes the backend."""
@@ -241,7 +247,12 @@ class MeteredBackend:
     def _settle(self, request: Request | ChoiceRequest, reply: Reply | ChoiceReply, size: tuple[float, float]) -> None:
         usage = reply.usage
         self.budget.reserve(-size[0], -size[1])
-        self.budget.spend(usage, self.price)
+        uncounted = not (reply.error or usage.prompt_tokens or usage.completion_tokens or usage.cached)
+        if self._limited and uncounted:
+            self.uncounted += 1
+            self.budget.spend(_estimated(request, reply), self.price)
+        else:
+            self.budget.spend(usage, self.price)
         self.usage += usage
         self.answered += 1
         if usage.prompt_tokens:
@@ -285,6 +296,15 @@ def metered(inner: Backend, model: Model, budget: Budget) -> MeteredBackend:
 
 def _characters(request: Request | ChoiceRequest) -> int:
     return sum(len(message.content) for message in request.messages)
+
+
+def _estimated(request: Request | ChoiceRequest, reply: Reply | ChoiceReply) -> Usage:
+    """What a call took, by its length, where nobody says: a limit would else never be reached."""
+    written = len(reply.text) + len(reply.reasoning) if isinstance(reply, Reply) else 0
+    return Usage(
+        prompt_tokens=math.ceil(_characters(request) / CHARACTERS_A_TOKEN),
+        completion_tokens=math.ceil(written / CHARACTERS_A_TOKEN),
+    )
 
 
 def price_of(backend: object) -> tuple[Price, str] | None:

@@ -14,7 +14,7 @@ from judgebench.scorers.choose import ChooseForm
 from judgebench.stages import choose
 from judgebench.stages import settings as flags
 from judgebench.stages.budget import budget_of, refuse_unpriced
-from judgebench.stages.opening import Ready, closing_words, identity, loaded_identity, opened, try_out
+from judgebench.stages.opening import Ready, alone, closing_words, identity, loaded_identity, opened, try_out
 from judgebench.stages.progress import Progress, say
 from judgebench.stages.seeds import draw_seed
 from judgebench.stages.settings import Settings
@@ -57,6 +57,7 @@ def main(args: argparse.Namespace) -> int:
     others = [*flags.parse_models(settings.judge, settings.option), *flags.parse_models(readers, settings.option)]
     flags.check_owners(settings.option, [*models, *others], [Path(name).stem for name in settings.rubric])
     refuse_unpriced(models, settings)
+    settings = alone(settings) if args.dry_run else settings
     try_out("model", models, settings, {})
     suites = load_suites(settings, quiet=args.quiet)
     if args.dry_run:

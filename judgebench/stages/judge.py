@@ -21,6 +21,7 @@ from judgebench.stages.judge_sampling import drawn, refuse_unable
 from judgebench.stages.opening import (
     WITHOUT_MODEL,
     Ready,
+    alone,
     closing_words,
     identity,
     loaded_identity,
@@ -76,6 +77,7 @@ def main(args: argparse.Namespace) -> int:
     others = [Model(name=name, backend=record["backend"], id="") for name, record in run.manifest["models"].items()]
     flags.check_owners(settings.option, [*others, *judges], [rubric.name for rubric in rubrics])
     refuse_unpriced(judges, settings)
+    settings = alone(settings) if args.dry_run else settings
     try_out("judge", judges, settings, {})
     if args.dry_run:
         from judgebench.stages.cost_tables import dry_run

@@ -119,7 +119,12 @@ def made(model: Model, settings: Settings) -> Backend:
     Raises:
         UserError: the backend is unknown, not installed, or refuses an option.
     """
-    return _made(model, msgspec.structs.replace(settings, executor="local", replicas=1))
+    return _made(model, alone(settings))
+
+
+def alone(settings: Settings) -> Settings:
+    """The settings without replicas, for what is only looked at: none is started and no cluster is asked."""
+    return msgspec.structs.replace(settings, executor="local", replicas=1)
 
 
 def try_out(role: Role, models: Iterable[Model], settings: Settings, ready: Ready) -> None:

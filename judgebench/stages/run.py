@@ -20,7 +20,7 @@ from judgebench.runs import Run
 from judgebench.stages import fallback, generate, judge, rate, report, score, steps
 from judgebench.stages import settings as flags
 from judgebench.stages.budget import refuse_unpriced
-from judgebench.stages.opening import Ready, try_out
+from judgebench.stages.opening import Ready, alone, try_out
 from judgebench.stages.scoring import check_scorers
 from judgebench.stages.settings import Settings
 from judgebench.stages.unscored import refuse_unscored
@@ -127,6 +127,7 @@ def plan(path: Path, settings: Settings, contestants: Sequence[Model], *, quiet:
     """
     from judgebench.stages.cost_tables import dry_run
 
+    settings = alone(settings)
     judges, rubrics, readers, suites = _checked(settings, contestants, {}, quiet=quiet)
     dry_run(path, settings, suites=suites, models=contestants, judges=judges, rubrics=rubrics, readers=readers,
             scope=_scope(suites, contestants))  # fmt: skip
