@@ -19,6 +19,7 @@ HELP = {
     "report": "ratings → report.html, report.md and tables",
     "compare": "two models on shared items: paired difference, interval, how many more items",
     "escalate": "which verdicts may stand with a promised agreement with people, and which go to people",
+    "view": "runs in the browser: progress, items, answers side by side, prompts and replies",
     "annotate": "people label answers in the browser or a spreadsheet: blind, at random, beside the judges",
     "plan": "before a run: what its questions can show, its calls, tokens and price",
     "examine": "models as examiners: questions on any domain, with follow-ups → a suite",

@@ -96,6 +96,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "parity": "judgebench.stages.parity",
         "escalate": "judgebench.stages.escalate",
         "annotate": "judgebench.stages.annotate",
+        "view": "judgebench.stages.view",
         "pairs": "judgebench.train.pairs",
         "judge-data": "judgebench.train.judge_data",
         "sft": "judgebench.train.sft",
