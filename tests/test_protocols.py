@@ -116,6 +116,8 @@ PROTOCOLS: list[tuple[str, list[Reply | str], dict[str, tuple[float, ...]]]] = [
     ("lima-pairwise", ["Not by much.\n[[C]]"], {"overall": TIE}),
     ("helpfulness-6", ["Of no use.\nRating: [[1]]"], {"helpfulness": (1.0,)}),
     ("ordinal-4", ["A large error.\n[[C]]"], {"overall": (2.0,)}),
+    ("alpagasus", ["It is wrong about dust.\nRating: [[1.5]]"], {"accuracy": (1.5,)}),
+    ("ifs", ["It replies, if wrongly.\nRating: [[1]]"], {"answer_like": (1.0,)}),
 ]
 
 
