@@ -253,6 +253,10 @@ class Run:
         """Where a model's answers are."""
         return self.path / "answers" / f"{safe_name(model)}.jsonl"
 
+    def batches_file(self, role: str, model: str) -> Path:
+        """Where the batches are noted that a provider works on for a model or judge."""
+        return self.path / "batches" / f"{role}+{safe_name(model)}.jsonl"
+
     def verdicts_file(self, judge: str, rubric: str) -> Path:
         """Where the verdicts of a judge by a rubric (its bare name; empty for exact scorers and people) are."""
         name = f"{safe_name(judge)}+{safe_name(rubric)}" if rubric else safe_name(judge)

@@ -76,7 +76,7 @@ def fall_back(run: Run, text: str, settings: Settings, ready: Ready | None = Non
     """
     model = reader(text, settings)
     budget = budget_of(run, settings)
-    with opened("judge", model, settings, ready or {}, budget=budget, quiet=quiet) as (backend, described):
+    with opened("judge", model, settings, ready or {}, budget=budget, run=run, quiet=quiet) as (backend, described):
         for suite, (name, options) in scoring.scorers_of(run).items():
             if name == "code":
                 continue
