@@ -15,6 +15,7 @@ from judgebench.types import Model
 SPEED_ONLY = frozenset(
     {"max_concurrency", "batch_size", "batch_positions", "max_in_flight", "timeout", "max_retries", "api_key_env"}
     | {"gpu_memory_utilization", "proxy", "client", "notes", "served", "executor"}
+    | {"batch", "batch_poll", "batch_window"}
 )
 """Options and parts of a description that change how fast an answer comes, or grow while calls are made."""
 

@@ -18,6 +18,7 @@ import msgspec
 from judgebench import __version__
 from judgebench.backends.adaptive import Adaptive, Outcome
 from judgebench.backends.addresses import Address, Addresses
+from judgebench.backends.batches import Batches, Place
 from judgebench.backends.chat_completions import Dialect, Fault, one_line, read_refusal, read_reply, with_system
 from judgebench.backends.http_client import Client
 from judgebench.backends.http_connection import CallFailed
@@ -26,7 +27,7 @@ from judgebench.backends.options import read_options
 from judgebench.backends.pool import Call, Slots, in_parallel
 from judgebench.backends.promises import Promises
 from judgebench.backends.retry import LONGEST_WAIT, retry_after, wait_before
-from judgebench.errors import BackendError
+from judgebench.errors import BackendError, UserError
 from judgebench.types import Message, Model, Reply, Request, Sampling
 
 HEAD_START = 0.5
@@ -96,6 +97,8 @@ class OpenAIBackend:
         self._failing = self._given_up = self._fresh = self._barred = 0
         self._hopeless = ""
         self._live: weakref.WeakSet[Generator[tuple[Request, Reply]]] = weakref.WeakSet()
+        self.batches: Batches | None = self._made_batches(urls) if options.batch else None
+        """Asks by batches instead of calls, where the option says so; it must be told where to note them."""
 
     def generate(self, requests: Iterable[Request]) -> Iterator[tuple[Request, Reply]]:
         """Each request with its reply, in order of completion.
@@ -104,7 +107,7 @@ class OpenAIBackend:
             BackendError: before any call has succeeded, the key is refused, the model is unknown, nobody listens, or
                 the endpoint speaks another protocol; or it has died. No call is made after it.
         """
-        replies = self._generate(requests)
+        replies = self._generate(requests) if self.batches is None else self.batches.generate(requests)
         self._live.add(replies)
         return replies
 
@@ -150,6 +153,28 @@ class OpenAIBackend:
         for replies in list(self._live):
             with contextlib.suppress(ValueError):  # it is being advanced right now, and ends by itself
                 replies.close()
+        if self.batches is not None:
+            self.batches.close()
+
+    def _made_batches(self, urls: list[str]) -> Batches:
+        """What asks by batches.
+
+        Raises:
+            UserError: there are several addresses, and a batch is known at one only.
+        """
+        if len(urls) > 1:
+            raise UserError(f"model {self.model.name!r}: option 'batch' takes one base_url")
+        return Batches(
+            Place(
+                model=self.model, options=self.options, url=urls[0], key=self._key, proxy=self._proxies[urls[0]],
+                dialect=self._dialect, added=self._added, promises=self._promises, sampling=self._sampling,
+                served=self._note_served, notes=self._notes,
+            )
+        )  # fmt: skip
+
+    def _note_served(self, served: str) -> None:
+        if served and served not in self._served and len(self._served) < MOST_SERVED:
+            self._served[served] = None
 
     def _slowed(self) -> list[str]:
         adaptive, most = self._adaptive, self.options.max_concurrency
@@ -373,8 +398,7 @@ class _Calls:
         if isinstance(outcome, Fault):
             return outcome
         reply, served = outcome
-        if served and served not in backend._served and len(backend._served) < MOST_SERVED:
-            backend._served[served] = None
+        backend._note_served(served)
         return reply
 
     def _words(self, error: BaseException) -> str:

@@ -49,6 +49,12 @@ class OpenAIOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Sent as such, for servers with chat templates (vLLM, SGLang)."""
     extra_body: dict[str, Any] = {}
     """Further fields of the request's body."""
+    batch: bool = False
+    """Ask by the provider's batches (``/v1/batches``): at a lower price, answered within the window."""
+    batch_poll: Annotated[float, msgspec.Meta(gt=0)] = 60.0
+    """Seconds between two looks at a batch."""
+    batch_window: Annotated[str, msgspec.Meta(pattern=r"^[1-9]\d*[hd]$")] = "24h"
+    """Time that the provider is given for a batch; most take 24h and nothing else."""
 
 
 def read_urls(model: Model, options: OpenAIOptions) -> list[str]:

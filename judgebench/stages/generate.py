@@ -116,7 +116,7 @@ def generate(
         if not todo:
             say(f"{model.name}: all {len(planned)} answers are there", quiet=quiet)
             continue
-        with opened("model", model, settings, ready, budget=budget, quiet=quiet) as (backend, description):
+        with opened("model", model, settings, ready, budget=budget, run=run, quiet=quiet) as (backend, description):
             run.manifest["models"][model.name]["loaded"] = description
             held = _held(run, model)
             for suite in suites:

@@ -213,7 +213,7 @@ def judge(
             for rubric, maker, open_ in todo:
                 _heard(run, maker, rubric, (everything[rubric.id], open_), None, settings, quiet=quiet)
             continue
-        with opened("judge", model, settings, ready, budget=budget, quiet=quiet) as (backend, description):
+        with opened("judge", model, settings, ready, budget=budget, run=run, quiet=quiet) as (backend, description):
             run.manifest["judges"][model.name]["loaded"] = description
             for rubric, _, _ in todo:
                 held = _held(run, model, rubric)

@@ -11,12 +11,14 @@ from typing import Any, Literal
 import msgspec
 
 from judgebench import plugins
+from judgebench.backends.batches import Batches
 from judgebench.backends.cache import CachedBackend, cached
 from judgebench.backends.deciding import deciding
 from judgebench.backends.replicas import Fleet, replicated
 from judgebench.backends.responses import ResponseCache
 from judgebench.backends.scripted import ScriptedBackend
 from judgebench.errors import UserError
+from judgebench.runs import Run
 from judgebench.sources import cache_folder
 from judgebench.stages.budget import Budget, MeteredBackend, limits, metered
 from judgebench.stages.prices import FREE
@@ -29,7 +31,7 @@ WITHOUT_MODEL = ("baseline", "judge")
 
 THROUGHPUT = frozenset(
     {"max_concurrency", "batch_size", "batch_positions", "timeout", "max_retries", "device", "tensor_parallel_size"}
-    | {"gpu_memory_utilization", "base_url", "api_key_env", "deadline", "batch"}
+    | {"gpu_memory_utilization", "base_url", "api_key_env", "deadline", "batch", "batch_poll", "batch_window"}
 )
 """Options that change how fast or from where an answer comes, not which answer."""
 
@@ -44,8 +46,9 @@ Ready = Mapping[tuple[Role, str], Backend]
 
 @contextmanager
 def opened(
-    role: Role, model: Model, settings: Settings, ready: Ready, *, budget: Budget | None = None, quiet: bool = False
-) -> Iterator[tuple[Backend, dict[str, Any]]]:
+    role: Role, model: Model, settings: Settings, ready: Ready, *, budget: Budget | None = None,
+    run: Run | None = None, quiet: bool = False,
+) -> Iterator[tuple[Backend, dict[str, Any]]]:  # fmt: skip
     """A backend and its description; its notes are said aloud, and it is closed at the end.
 
     What it is asked counts against the budget, and its replies are kept in the response cache and found there, where
@@ -57,6 +60,7 @@ def opened(
         settings: shared flags are passed on where the backend has an option of that name that the model does not set.
         ready: backends already open.
         budget: what may be spent; the settings' limits alone, where none is given.
+        run: whose folder holds what outlives the command (a provider's batches); None where there is no run.
         quiet: say nothing.
 
     Raises:
@@ -70,16 +74,21 @@ def opened(
         return
     fresh = _made(model, settings)
     try:
+        batches = _batches(role, fresh, model, run)
         description = _described(fresh, model, quiet)
         counted = metered(fresh, model, budget)
         cache, parts = _cache(model, description, settings)
         counted.not_kept = parts if isinstance(parts, str) else ""
         if cache is None:
             yield counted, description
+            if batches is not None:
+                batches.settle()
             return
         try:
             yield counted if isinstance(parts, str) else cached(counted, cache, model, parts), description
-            if speed := counted.speed():
+            if batches is not None:
+                batches.settle()
+            elif speed := counted.speed():
                 cache.keep_speed(speed_key(model), speed)
         except BaseException:
             with suppress(UserError):  # what ended the work is what is said
@@ -88,6 +97,21 @@ def opened(
         cache.close()
     finally:
         fresh.close()
+
+
+def _batches(role: Role, backend: Backend, model: Model, run: Run | None) -> Batches | None:
+    """What asks a provider by batches, told where to note them; None where calls are made.
+
+    Raises:
+        UserError: there is no run in which they could be noted.
+    """
+    batches = getattr(backend, "batches", None)
+    if not isinstance(batches, Batches):
+        return None
+    if run is None:
+        raise UserError(f"model {model.name!r}: option 'batch' needs a run, in which batches are noted")
+    batches.keep_state(run.batches_file(role, model.name))
+    return batches
 
 
 def _cache(
@@ -148,6 +172,8 @@ def _made(model: Model, settings: Settings) -> Backend:
     }
     model = msgspec.structs.replace(model, options={**shared, **model.options})
     if settings.executor == "ray":
+        if "batch" in known and str(model.options.get("batch", "")).lower() in ("true", "1"):
+            raise UserError(f"model {model.name!r}: option 'batch' is not for --executor ray")
         return replicated(model, Fleet(replicas=settings.replicas, cpus=settings.replica_cpus,
                                        gpus=settings.replica_gpus, decides=DECIDES))  # fmt: skip
     made: Backend = kind(model)
