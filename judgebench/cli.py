@@ -33,6 +33,7 @@ HELP = {
     "check": "check rubric, suite and run files",
     "pairs": "a run's verdicts → preference pairs, best answers, ranked lists; evaluation items kept out",
     "judge-data": "verdicts → examples that train a judge, in a rubric's own question and form",
+    "data": "instruction data: convert, rate, filter, take duplicates out, write new",
     "sft": "examples → a checkpoint that answers like them",
     "dpo": "preference pairs → a checkpoint that prefers the better of each",
     "kto": "answers marked good or bad → a checkpoint that gives the good ones",

@@ -98,6 +98,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "annotate": "judgebench.stages.annotate",
         "view": "judgebench.stages.view",
         "pairs": "judgebench.train.pairs",
+        "data": "judgebench.train.data",
         "judge-data": "judgebench.train.judge_data",
         "sft": "judgebench.train.sft",
         "dpo": "judgebench.train.dpo",
@@ -117,7 +118,8 @@ BUILT_IN: dict[str, dict[str, str]] = {
 
 EXTRAS = {"torch": "hf", "transformers": "hf", "vllm": "vllm", "trl": "train", "peft": "train", "ray": "ray",
           "math_verify": "math", "datasets": "datasets", "pyarrow": "datasets", "langdetect": "ifeval",
-          "bm25s": "facts", "starlette": "ui", "uvicorn": "ui", "jinja2": "ui"}  # fmt: skip
+          "bm25s": "facts", "rouge_score": "train", "datasketch": "train",
+          "starlette": "ui", "uvicorn": "ui", "jinja2": "ui"}  # fmt: skip
 """Top-level package → the extra that brings it."""
 
 
