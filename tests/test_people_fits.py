@@ -18,6 +18,8 @@ from judgebench.ratings.ppi_ratings import newton, ppi_bradley_terry
 from judgebench.runs import Journal, Run
 from judgebench.stages import calibration, compare, escalate, rate
 from judgebench.stages.comparisons import Extras, compare_pairs
+from judgebench.stages.labelling import plan_for
+from judgebench.stages.labels import Labels
 from judgebench.types import Answer, Item, Verdict
 
 ITEMS = 300
@@ -263,3 +265,24 @@ def test_a_fit_by_equal_chances_of_one_is_that_of_people_and_its_judge_does_not_
     assert half.value == augmented_mean([0.2, 0.4, 0.9], [1.0, None, 0.5], [0.5, 0.5, 0.25]).value
     assert half.judge_value == pytest.approx(0.5)
     assert half.method == "augmented"
+
+
+def test_annotating_asks_for_what_was_drawn_and_the_labels_calibrate(tmp_path: Path) -> None:
+    run = _run(tmp_path / "x", sample="")
+    drawn = {each.item for each in escalate.ask(run, (), "human@bob", 40, seed=2)}
+    with pytest.raises(RunConflict, match="escalate --active"):
+        plan_for(Run(run.path), "human@bob", how="random")
+    run = Run(run.path)
+    labels = Labels(run, plan_for(run, "human@bob"))
+    assert {task.item for task in labels.plan.tasks} == drawn
+    assert len(labels.plan.tasks) == len(PAIRS) * len(drawn)
+    random = np.random.default_rng(1)
+    for number, task in enumerate(labels.plan.tasks):
+        (first, _), (second, _) = task.shown
+        labels.label(number, {"overall": "1" if random.random() < _truth(first, second) else "2"})
+    record = Run(run.path).manifest["judges"]["human@bob"]
+    assert (record["sample"], set(record["drawn"]["talk"])) == ("active", drawn)
+    assert len(record["chances"]["talk"]) == ITEMS
+    (found,) = calibration.calibrate(Run(run.path), "human@bob")
+    assert found.win_rates["own"].method == "augmented"
+    assert found.win_rates["own"].n_human == 2 * len(drawn)

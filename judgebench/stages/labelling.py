@@ -185,6 +185,13 @@ def plan_for(
     if kept is None:
         if run.verdicts_file(annotator, "").exists():
             raise RunConflict(f"{run.path}: {annotator} has labels from elsewhere; take another name with --as")
+        if "drawn" in run.manifest["judges"].get(annotator, {}):
+            if how not in (None, "unsure") or size is not None or seed is not None:
+                raise RunConflict(
+                    f"{annotator}: 'judgebench escalate --active' drew what these people label; leave --sample, "
+                    "--labels and --seed out, or take another name with --as"
+                )
+            return _keep(run, _as_drawn(run, guide_of(run, rubric), annotator))
         plan = draw(run, guide_of(run, rubric), annotator, how=how or "random", size=size or 100, seed=seed or 0)
         return _keep(run, plan)
     if rubric and rubric not in (kept.guide.rubric, kept.guide.rubric.partition("@")[0]):
@@ -202,6 +209,29 @@ def plan_for(
             "be had; take another name with --as"
         )
     return _keep(run, larger)
+
+
+def _as_drawn(run: Run, guide: Guide, annotator: str) -> Plan:
+    """All units of the items that ``judgebench escalate --active`` drew for this annotator.
+
+    Raises:
+        UserError: none of them was judged by the rubric.
+    """
+    record = run.manifest["judges"][annotator]
+    drawn = {(suite, item) for suite, items in record["drawn"].items() for item in items}
+    judged = _judged(run, guide)
+    chosen = [unit for unit in sorted(judged) if unit[:2] in drawn]
+    if not chosen:
+        raise UserError(
+            f"{annotator}: no item drawn for these people was judged by {guide.rubric}; give another --rubric"
+        )
+    seed = record["seed"]
+    random.Random(f"{seed}\norder").shuffle(chosen)
+    tasks = [_task(unit, guide, judged[unit], record["chances"][unit[0]][unit[1]], seed, annotator) for unit in chosen]
+    return Plan(
+        annotator=annotator, how="unsure", seed=seed, guide=guide, population=len(judged), tasks=tuple(tasks),
+        chances=record["chances"],
+    )  # fmt: skip
 
 
 def read_plan(run: Run, annotator: str) -> Plan | None:

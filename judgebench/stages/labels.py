@@ -231,7 +231,8 @@ class Labels:
             drawn: dict[str, list[str]] = {suite: [] for suite in plan.chances}
             for suite, item in sorted({(task.suite, task.item) for task in plan.tasks}):
                 drawn[suite].append(item)
-            entry.update(chances=plan.chances, drawn=drawn)
+            # What was drawn before, items without a task included, stays drawn.
+            entry.update(chances=plan.chances, drawn=judges.get(plan.annotator, {}).get("drawn", drawn))
         if judges.get(plan.annotator) != entry:
             judges[plan.annotator] = entry
             self.run.save_manifest()
