@@ -17,7 +17,7 @@ from endpoint_calls import opened as calling
 
 from judgebench.backends import batches as module
 from judgebench.backends.openai import OpenAIBackend
-from judgebench.errors import BackendError, UserError
+from judgebench.errors import BackendError, BudgetReached, UserError
 from judgebench.runs import Run
 from judgebench.stages.opening import opened
 from judgebench.stages.settings import Settings
@@ -180,6 +180,8 @@ def test_a_refused_parameter_is_left_out_and_its_rows_asked_again_at_once(tmp_pa
         replies = ask(server, tmp_path, many(3))
         assert {reply.error for reply in replies.values()} == {""}
         assert len(server.batches) == 2
+        ask(server, tmp_path, [asking("another")])
+        assert len(server.batches) == 3, "a later command must remember what was refused"
 
 
 def test_a_batch_the_provider_forgot_is_data(server: BatchServer, tmp_path: Path) -> None:
@@ -302,6 +304,49 @@ def test_killed_between_making_and_looking_the_same_command_picks_the_batch_up_a
     events = [json.loads(line) for line in (tmp_path / "run/batches/model+m.jsonl").read_text().splitlines()]
     assert [event["event"] for event in events] == ["planned", "made", "ended", "taken"]
     assert not any("messages" in event for event in events)
+
+
+def test_a_judge_is_asked_by_batches_and_a_command_that_fails_loses_no_reply(
+    server: BatchServer, tmp_path: Path
+) -> None:
+    run = Run(tmp_path / "run", create=True)
+    options = {"batch": "true", "batch_poll": "0.01", "base_url": server.base_url}
+    judge = Model(name="j", backend="openai", id="x", options=options)
+    settings = Settings(no_cache=True)
+
+    def fails(replies: Iterable[tuple[Request, Reply]]) -> None:
+        raise RuntimeError(f"{len(list(replies))} replies were lost")
+
+    with (
+        pytest.raises(RuntimeError, match="3 replies"),
+        opened("judge", judge, settings, {}, run=run, quiet=True) as (backend, _),
+    ):
+        fails(backend.generate(many(3)))
+    for batches in (1, 2):  # settled by the clean end of the first
+        with opened("judge", judge, settings, {}, run=run, quiet=True) as (backend, _):
+            assert len(list(backend.generate(many(3)))) == 3
+        assert len(server.batches) == batches
+
+
+def test_a_limit_holds_back_what_a_batch_has_no_room_for(server: BatchServer, tmp_path: Path) -> None:
+    run = Run(tmp_path / "run", create=True)
+    options = {"batch": "true", "batch_poll": "0.01", "base_url": server.base_url}
+    model = Model(name="m", backend="openai", id="x", options=options)
+    settings = Settings(no_cache=True, max_tokens_total=45)
+    with (
+        pytest.raises(BudgetReached),
+        opened("model", model, settings, {}, run=run, quiet=True) as (backend, _),
+    ):
+        list(backend.generate(asking(f"q{n}", n, max_tokens=40) for n in range(50)))
+    assert [len(batch.rows) for batch in server.batches.values()] == [1, 2, 1]
+
+
+def test_a_key_that_a_row_echoes_is_in_no_reply(tmp_path: Path) -> None:
+    def work(batch: Made, number: int) -> None:
+        batch.output = [answered(row, f"your key is {KEY}") for row in batch.rows]
+
+    with BatchServer(work) as server:
+        assert ask(server, tmp_path, many(1))["r0"].text == "your key is ***"
 
 
 # What is refused before any call

@@ -17,9 +17,10 @@ from judgebench.types import Record
 class BatchEvent(Record, frozen=True, kw_only=True):
     """One step in the life of a batch."""
 
-    event: Literal["planned", "made", "ended", "taken"]
-    """About to be made; made; over, with all that went wrong in it given out; replies of it taken into the run."""
-    token: str
+    event: Literal["planned", "made", "ended", "taken", "learnt"]
+    """About to be made; made; over, with all that went wrong in it given out; replies of it taken into the run; what
+    the model refused is sent otherwise from now on."""
+    token: str = ""
     """Our name of the batch, also in its metadata at the provider."""
     url: str = ""
     """Address that it is made at."""
@@ -31,6 +32,10 @@ class BatchEvent(Record, frozen=True, kw_only=True):
     """How it ended, in the provider's word."""
     at: str = ""
     """Time of day in UTC."""
+    tokens_parameter: str = ""
+    """Name under which the limit on new tokens is sent from now on."""
+    dropped: tuple[str, ...] = ()
+    """Parameters left out from now on."""
 
 
 @dataclass
@@ -65,6 +70,8 @@ class BatchState:
         self._url = url
         self._journal = Journal(path)
         self.batches: dict[str, Batch] = {}
+        self.learnt: BatchEvent | None = None
+        """What the model was last found to refuse."""
         self._home: dict[str, str] = {}
         try:
             for event in read_records(path, BatchEvent):
@@ -78,6 +85,8 @@ class BatchState:
     def _hear(self, event: BatchEvent) -> None:
         if event.event == "planned" and event.url == self._url:
             self.batches[event.token] = Batch(event.token, event.rows)
+        if event.event == "learnt" and event.url == self._url:
+            self.learnt = event
         batch = self.batches.get(event.token)
         if batch is None:
             return
@@ -120,6 +129,11 @@ class BatchState:
         batch.unsaid.add(row)
         if self._home.get(row) == batch.token:
             del self._home[row]
+
+    def learns(self, tokens_parameter: str, dropped: Iterable[str], at: str) -> None:
+        """Notes how requests are written from now on, so that no later batch is refused for the same."""
+        names = tuple(sorted(dropped))
+        self._write(BatchEvent(event="learnt", url=self._url, tokens_parameter=tokens_parameter, dropped=names, at=at))
 
     def settle(self, at: str) -> None:
         """Writes which rows were taken: the run has them on its disk, and they are never given out again."""

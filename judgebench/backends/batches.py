@@ -18,7 +18,7 @@ from uuid import uuid4
 
 import msgspec
 
-from judgebench.backends.batch_state import Batch, BatchState
+from judgebench.backends.batch_state import Batch, BatchEvent, BatchState
 from judgebench.backends.batch_wire import ENDED, BatchInfo, Wire, WireFailed, read_rows
 from judgebench.backends.chat_completions import Dialect, Fault, one_line, with_system
 from judgebench.backends.openai_options import OpenAIOptions
@@ -157,6 +157,8 @@ class Batches:
             self._wire = wire = Wire(
                 place.url, place.key, timeout=options.timeout, proxy=place.proxy, max_retries=options.max_retries
             )
+            if state.learnt is not None:
+                self._recall(state.learnt)
             for batch in state.unconfirmed():
                 try:
                     info = wire.find(batch.token)
@@ -222,7 +224,7 @@ class Batches:
         for row, request in each.asked.items():
             outcome = outcomes.get(row) or unanswered.reason(row)
             if isinstance(outcome, Fault):
-                if known_before or self._learnt(each, request, outcome):
+                if known_before or self._learnt(state, each, request, outcome):
                     state.took(each.batch, row)
                     self._add(state, wire, work, row, request)
                     continue
@@ -245,7 +247,7 @@ class Batches:
         place.promises.check(request.messages, place.sampling(request.sampling), reply)
         return msgspec.structs.replace(reply, usage=msgspec.structs.replace(reply.usage, requests=1))
 
-    def _learnt(self, each: _Under, request: Request, fault: Fault) -> bool:
+    def _learnt(self, state: BatchState, each: _Under, request: Request, fault: Fault) -> bool:
         """True where the server refused a parameter that is renamed or left out from now on."""
         dialect = self._place.dialect
         if not fault.bad_parameters:
@@ -253,7 +255,19 @@ class Batches:
         if each.version != dialect.version:
             return True
         body = dialect.body(self._place.model.id, request.messages, self._place.sampling(request.sampling))
-        return dialect.learn(fault.bad_parameters, body)
+        learnt = dialect.learn(fault.bad_parameters, body)
+        if learnt:
+            state.learns(dialect.tokens_parameter, dialect.dropped, _now())
+        return learnt
+
+    def _recall(self, learnt: BatchEvent) -> None:
+        """Writes requests as earlier batches have taught, and says so."""
+        dialect = self._place.dialect
+        if self._place.options.max_tokens_parameter == "auto" and learnt.tokens_parameter:
+            dialect.tokens_parameter = learnt.tokens_parameter
+        dialect.dropped.update(learnt.dropped)
+        for name in learnt.dropped:
+            self._place.notes[name] = f"the model refused {name!r} in an earlier batch: it is left to the server"
 
     def _look(self, wire: Wire, batch: Batch) -> BatchInfo:
         try:
