@@ -1,6 +1,6 @@
 """Writes what `judgebench run --config examples/checkpoints.yaml` trains on: an untrained model and two files of rows.
 
-    python examples/checkpoint_data.py --out results/checkpoint-data [--share 0.1]
+    python examples/checkpoint_data.py --out results/checkpoints-data [--share 0.1]
 
 ``start/`` is the untrained tiny model, ``base.jsonl`` raw text, ``tuned.jsonl`` prompts with their answers, all in the
 columns of the sft stage. The text is that of `make_checkpoints`, which passes over the items of the mini suites.
@@ -19,7 +19,7 @@ from held_out import held_out
 from make_checkpoints import checked, make_model, make_tokenizer, save
 from task_texts import ANSWER_SHARES, BASE_SHARES, Text, base_texts, tuned_texts
 
-BASE, TUNED = 8_000, 40_000
+BASE, TUNED = 2_400, 12_000
 """Texts of either file; each is read once."""
 SEEDS = (11, 21)
 
@@ -42,7 +42,7 @@ def main(argv: list[str] | None = None) -> None:
     """Writes all three."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--out", type=Path, required=True, help="folder that gets start/, base.jsonl and tuned.jsonl")
-    parser.add_argument("--share", type=float, default=1.0, help="of the texts, to see that it works")
+    parser.add_argument("--share", type=float, default=1.0, help="of the texts, below or above 1; time goes with it")
     arguments = parser.parse_args(argv)
     torch.manual_seed(SEEDS[0])
     tokenizer = make_tokenizer(chat=False)

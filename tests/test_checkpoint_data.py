@@ -40,7 +40,7 @@ def test_raw_text_is_whole_in_its_row() -> None:
 
 
 def test_the_data_written_are_an_untrained_model_and_rows_that_a_training_stage_takes(tmp_path: Path) -> None:
-    checkpoint_data.main(["--out", str(tmp_path), "--share", "0.002"])
+    checkpoint_data.main(["--out", str(tmp_path), "--share", "0.01"])
     transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "start", local_files_only=True)
     for name in ("base", "tuned"):
         rows = [json.loads(line) for line in (tmp_path / f"{name}.jsonl").read_text("utf-8").splitlines()]
