@@ -316,11 +316,13 @@ def served(tmp_path: Path) -> Iterator[tuple[Run, str]]:
     process.stdout.close()
 
 
-def start(run: Run, *more: str) -> tuple[subprocess.Popen[str], str]:
+def start(
+    run: Run, *more: str, command: str = "annotate", folder: Path | None = None
+) -> tuple[subprocess.Popen[str], str]:
     """The command in a process of its own, and the first address that it prints."""
-    names = [] if more else ["--as", "ann", "--as", "bob", "--labels", "10"]
+    names = [] if more or command != "annotate" else ["--as", "ann", "--as", "bob", "--labels", "10"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "judgebench", "annotate", str(run.path), *names, *more],
+        [sys.executable, "-m", "judgebench", command, str(folder or run.path), *names, *more],
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
     )  # fmt: skip
     return process, process.stdout.readline().strip()
