@@ -55,6 +55,7 @@ def test_a_bare_name_is_a_folder_under_results(here: Path) -> None:
     assert "50" in done.stdout
     assert "m: answers: 2/2" in done.stderr
     assert json.loads(judgebench("report", "try", "--json", cwd=here).stdout) == summary
+    assert json.loads(judgebench("rate", "try", "--json", cwd=here).stdout) == summary
     assert judgebench("list", "runs", cwd=here).stdout.split() == ["try", "m"]
 
 

@@ -149,11 +149,24 @@ def _card(card: Card, baselines: frozenset[str], characters: int) -> Safe:
     )
 
 
-def items_section(details: Details, baselines: frozenset[str], anchors: dict[str, str]) -> Safe:
-    """All cards by suite, behind controls that only a script shows; ``anchors`` gives each suite's id on the page."""
+def items_section(
+    details: Details, baselines: frozenset[str], anchors: dict[str, str], pages: Sequence[tuple[str, str]] = ()
+) -> Safe:
+    """All cards by suite, behind controls that only a script shows.
+
+    Args:
+        details: the cards.
+        baselines: judges that are no model.
+        anchors: suite → its id on the page.
+        pages: (address, title) of the pages that hold every item, where these cards do not.
+    """
     if not details.items:
         return element("p.muted", "No items are part of this report.")
-    parts: list[Child] = [element("p", left_out(details)), _controls(details)]
+    parts: list[Child] = [element("p", left_out(details, paged=bool(pages)))]
+    if pages:
+        links = [element("li", element("a", {"href": address}, title)) for address, title in pages]
+        parts.append(_fold(f"All {details.items:,} items, on {len(pages):,} pages", element("ul", links)))
+    parts.append(_controls(details))
     for suite in distinct(card.suite for card in details.cards):
         heading = {"id": anchors[suite], "data-suite": suite}
         parts.append(element("h3.suite-heading", heading, suite))

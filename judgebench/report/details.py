@@ -162,17 +162,26 @@ def _card(suite: str, item: Item, answers: list[Answer], verdicts: list[Verdict]
     )
 
 
-def left_out(details: Details) -> str:
-    """What the report does not show, in plain words."""
-    shown = len(details.cards)
-    answers = sum(len(card.answers) for card in details.cards)
-    verdicts = sum(len(card.verdicts) for card in details.cards)
-    if (shown, answers, verdicts) == (details.items, details.answers, details.verdicts):
+def everything(details: Details) -> bool:
+    """True where no item, answer or verdict is left out."""
+    return _shown(details) == (details.items, details.answers, details.verdicts)
+
+
+def _shown(details: Details) -> tuple[int, int, int]:
+    cards = details.cards
+    return len(cards), sum(len(card.answers) for card in cards), sum(len(card.verdicts) for card in cards)
+
+
+def left_out(details: Details, *, paged: bool = False) -> str:
+    """What the report does not show, in plain words; ``paged`` where further pages hold it."""
+    shown, answers, verdicts = _shown(details)
+    where = "on the pages below" if paged else "in the run's answers/ and verdicts/ folders"
+    if everything(details):
         text = f"All {shown:,} items with their {answers:,} answers and {verdicts:,} verdicts are shown."
     else:
         text = (
             f"Shown are {shown:,} of {details.items:,} items, {answers:,} of {details.answers:,} answers and "
             f"{verdicts:,} of {details.verdicts:,} verdicts; those that need a look come first, so they are not a "
-            "random sample. Everything is in the run's answers/ and verdicts/ folders."
+            f"random sample. Everything is {where}."
         )
     return f"{text} Texts are cut after {details.characters:,} characters, and say so."

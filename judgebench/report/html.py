@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Sequence
 
 from judgebench.report import apart, judged, overview, protocols, sway
 from judgebench.report.cards import badge, items_section
@@ -21,12 +22,13 @@ LEVELS = {"": ("", ""), "warn": (" !", " (warning)"), "bad": (" !!", " (too high
 """Level → its mark and what a screen reader hears."""
 
 
-def render_html(summary: Summary, details: Details) -> str:
+def render_html(summary: Summary, details: Details, pages: Sequence[tuple[str, str]] = ()) -> str:
     """The whole page as text: no network, no scripts but our own, everything that a model or user wrote escaped.
 
     Args:
         summary: a run's summary.json, decoded.
         details: the items to show, from `judgebench.report.details.gather`.
+        pages: (address, title) of the pages that hold every item, where this one does not.
     """
     suites = distinct([*(suite["name"] for suite in summary["suites"]), *(card.suite for card in details.cards)])
     anchors = {suite: f"items-{number}" for number, suite in enumerate(suites)}
@@ -48,14 +50,20 @@ def render_html(summary: Summary, details: Details) -> str:
     sections.append(("run", "What was run", _run(summary)))
     if summary["usage"]:
         sections.append(("usage", "Usage", _table(usage_table(summary), caption=False)))
-    sections.append(("items", "Items", items_section(details, baselines(summary), anchors)))
+    sections.append(("items", "Items", items_section(details, baselines(summary), anchors, pages)))
     menu = element("nav", {"aria-label": "Sections"}, element("ul", [_menu(*section) for section in sections]))
     body = [element("section", element("h2", {"id": name}, title), content) for name, title, content in sections]
     page = element("body", _header(summary), element("main", menu, body), raw("script", SCRIPT))
-    return f"<!DOCTYPE html>\n{element('html', {'lang': 'en'}, _head(summary), page)}\n"
+    return f"<!DOCTYPE html>\n{element('html', {'lang': 'en'}, head(summary), page)}\n"
 
 
-def _head(summary: Summary) -> Safe:
+def head(summary: Summary, title: str = "") -> Safe:
+    """The head of a page: its policy lets nothing in but our own style and script.
+
+    Args:
+        summary: a run's summary.json, decoded.
+        title: what the page holds; empty for the report itself.
+    """
     policy = (
         f"default-src 'none'; style-src '{_digest(STYLES)}'; script-src '{_digest(SCRIPT)}'; "
         "base-uri 'none'; form-action 'none'"
@@ -65,7 +73,7 @@ def _head(summary: Summary) -> Safe:
         element("meta", {"charset": "utf-8"}),
         element("meta", {"http-equiv": "Content-Security-Policy", "content": policy}),
         element("meta", {"name": "viewport", "content": "width=device-width, initial-scale=1"}),
-        element("title", f"JudgeBench: {summary['run']}"),
+        element("title", f"JudgeBench: {summary['run']}" + (f": {title}" if title else "")),
         raw("style", STYLES),
     )
 

@@ -36,6 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     calibration.add_arguments(parser)
     controls.add_arguments(parser)
     panels.add_arguments(parser)
+    parser.add_argument(
+        "--json", action="store_true", help="print JSON: summary.json, with what --calibrate and --control add"
+    )
     flags.add_config(parser)
 
 
@@ -54,7 +57,8 @@ def main(args: argparse.Namespace) -> int:
     calibrated = calibration.calibrate(run, args.calibrate, declared=args.random_labels) if args.calibrate else []
     summary = rate(run, settings)
     controlled = controls.control(run, args.control, args.control_baseline, args.gamed) if args.control else []
-    if not args.quiet:
+    tables = not args.quiet and not args.json
+    if tables:
         from rich.console import Console
 
         from judgebench.report.terminal import print_summary
@@ -64,12 +68,16 @@ def main(args: argparse.Namespace) -> int:
         run.write(
             "calibrated.json", msgspec.json.format(msgspec.json.encode(calibration.rows_of(calibrated)), indent=1)
         )
-        if not args.quiet:
+        if tables:
             sys.stdout.write("".join(line + "\n" for line in calibration.lines(calibrated)))
     if controlled:
         run.write("controlled.json", msgspec.json.format(msgspec.json.encode(controls.rows_of(controlled)), indent=1))
-        if not args.quiet:
+        if tables:
             sys.stdout.write("".join(line + "\n" for line in controls.lines(controlled)))
+    if args.json:
+        found = {**summary, **({"calibrated": calibration.rows_of(calibrated)} if calibrated else {})}
+        found |= {"controlled": controls.rows_of(controlled)} if controlled else {}
+        sys.stdout.write(msgspec.json.format(msgspec.json.encode(found), indent=1).decode() + "\n")
     refuse_unscored(summary, settings.max_unscored)
     return 0
 

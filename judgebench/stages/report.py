@@ -12,8 +12,8 @@ import msgspec
 from judgebench import plugins
 from judgebench.errors import UserError
 from judgebench.files import safe_name
-from judgebench.report import extraction
-from judgebench.report.details import gather
+from judgebench.report import extraction, item_pages
+from judgebench.report.details import everything, gather
 from judgebench.report.html import render_html
 from judgebench.report.markdown import render_markdown
 from judgebench.report.submission import submission
@@ -119,7 +119,7 @@ def read_summary(run: Run) -> dict[str, Any]:
 
 
 def report(run: Run, *, quiet: bool = False) -> None:
-    """Writes report.html and report.md from what is on disk, and prints the tables.
+    """Writes report.html, report-items/ where one file does not hold all items, and report.md; prints the tables.
 
     Args:
         run: a rated run.
@@ -128,8 +128,17 @@ def report(run: Run, *, quiet: bool = False) -> None:
     summary = read_summary(run)
     summary["cards"] = card_rows(run, summary["verdicts"])
     items = [(suite, item) for suite in run.manifest["suites"] for item in run.items(suite).values()]
-    details = gather(items, run.answers().values(), run.verdicts().values())
-    run.write("report.html", render_html(summary, details))
+    answers, verdicts = run.answers().values(), run.verdicts().values()
+    details = gather(items, answers, verdicts)
+    pages = []
+    if not everything(details):
+        pages = item_pages.split(gather(items, answers, verdicts, item_pages.WHOLE))
+    for place, page in enumerate(pages):
+        run.write(page.name, item_pages.render_page(summary, pages, place))
+    run.write("report.html", render_html(summary, details, [(page.name, page.title) for page in pages]))
+    for path in (run.path / item_pages.FOLDER).glob("page-*.html"):
+        if f"{item_pages.FOLDER}/{path.name}" not in {page.name for page in pages}:
+            path.unlink()  # of an earlier, longer report
     run.write("report.md", render_markdown(summary))
     if not quiet:
         from rich.console import Console
