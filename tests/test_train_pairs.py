@@ -290,9 +290,9 @@ def test_a_report_marks_the_model_trained_on_what_it_is_asked(judged: Path, tmp_
     assert mark in report
     assert "tuned was trained on 2 of 3 items of drill" in report
     assert "items of exam" not in report
-    assert f"dpo of hf/{tiny_checkpoint('')} on 2 rows of {data}" in report
     assert "guard: 1 rows kept out, 0 let in, against exam (2 items)" in report
     shown = json.loads((later / "summary.json").read_text())
+    assert shown["models"][0]["origin"].startswith(f"dpo of hf/{tiny_checkpoint('')} on 2 rows of {data}; guard: 1 ")
     assert [model["contaminated"] for model in shown["models"]] == [{"drill": [2, 3]}, {}]
     assert mark in (later / "report.html").read_text()
 
