@@ -274,6 +274,7 @@ def test_what_follows_a_schema_is_json_with_all_it_requires() -> None:
     assert follows("[1]", {"type": "array"})
     assert not follows("{", SCHEMA)
     assert not follows("[1]", SCHEMA)
+    assert not follows("[" * 100_000, SCHEMA)  # what a model repeats without end
 
 
 # The key

@@ -83,7 +83,7 @@ def follows(text: str, schema: dict[str, Any]) -> bool:
     """Whether a text is JSON of the schema's type, with all that it requires at the top."""
     try:
         found = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeEncodeError):
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
         return False
     if schema.get("type") == "object" or "properties" in schema:
         return isinstance(found, dict) and all(name in found for name in schema.get("required", ()))
