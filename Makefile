@@ -2,6 +2,7 @@
 # make test     install and run lint, types and tests
 # make test-vllm   the vllm backend on a CPU build of vLLM, in an environment of its own (.venv-vllm), offline and served
 # make checkpoints   rebuild the demo's two checkpoints by the sft stage, into results/checkpoints (examples/ is left alone)
+# make test-browser   the pages in Debian's Chromium, with axe-core; installs both where it may (apt-get as root, npm)
 # make check    lint and types alone      make format   rewrite in house style
 #
 # TORCH chooses the build of torch; it is installed first, so that nothing else pulls another. On a machine without a
@@ -18,7 +19,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet
 VLLM_PIP := $(VLLM_VENV)/bin/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo checkpoints test test-vllm check format lint types unit clean
+.PHONY: demo checkpoints test test-vllm test-browser check format lint types unit clean
 
 demo: $(VENV)/.demo
 	$(BIN)/judgebench demo --judge $(JUDGE)
@@ -51,6 +52,15 @@ test-vllm: $(VLLM_VENV)/.vllm
 	VLLM_CPU_KVCACHE_SPACE=1 VLLM_NO_USAGE_STATS=1 HF_HUB_OFFLINE=1 VLLM_ENABLE_V1_MULTIPROCESSING=0 \
 	  $(VLLM_VENV)/bin/python -m pytest -W default -k vllm \
 	  tests/test_backend_vllm.py tests/test_vllm_signatures.py tests/test_backend_contract.py tests/test_parity.py
+
+test-browser: $(VENV)/.browser
+	JUDGEBENCH_AXE=$(VENV)/axe/node_modules/axe-core/axe.min.js $(BIN)/python -m pytest -m browser tests/test_browser.py
+
+$(VENV)/.browser: $(VENV)/.dev
+	command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq chromium; }
+	$(PIP) 'playwright>=1.50'
+	npm install --silent --no-fund --no-audit --prefix $(VENV)/axe 'axe-core@^4.10'
+	@touch $@
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix judgebench tests examples benchmarks docs
