@@ -85,6 +85,8 @@ class BatchServer:
         """How many answers to the making of a batch get lost on the way."""
         self.faults: list[tuple[str, int, str]] = []
         """(beginning of method and path, status, message) of calls that fail, each once."""
+        self.raw: list[tuple[str, bytes]] = []
+        """(beginning of method and path, body) of calls that are answered so."""
         self.lock = threading.Lock()
 
     @property
@@ -144,6 +146,9 @@ class BatchServer:
             if call.startswith(fault[0]):
                 self.faults.remove(fault)
                 return _error(fault[1], fault[2])
+        for beginning, raw in self.raw:
+            if call.startswith(beginning):
+                return 200, raw
         if call == "POST /v1/files":
             return self.upload(headers["Content-Type"], body)
         if call == "POST /v1/batches":

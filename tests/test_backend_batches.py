@@ -111,13 +111,14 @@ def test_nothing_to_ask_makes_no_call(server: BatchServer, tmp_path: Path) -> No
 # What goes wrong is data
 
 
-def test_a_row_with_an_error_is_that_requests_error_and_is_asked_again_next_time(tmp_path: Path) -> None:
+@pytest.mark.parametrize("settle", [True, False])
+def test_a_row_with_an_error_is_that_requests_error_and_is_asked_again_next_time(tmp_path: Path, settle: bool) -> None:
     def work(batch: Made, number: int) -> None:
         batch.output = [answered(row) for row in batch.rows[number == 0 :]]
         batch.errors = [refused(batch.rows[0], 500, "it broke")] if number == 0 else []
 
     with BatchServer(work) as server:
-        first = ask(server, tmp_path, many(3))
+        first = ask(server, tmp_path, many(3), settle=settle)
         assert first["r0"].error == "http: 500 it broke"
         assert first["r0"].usage.requests == 1
         assert first["r1"].text == "heard question 1"
@@ -197,6 +198,40 @@ def test_a_wrong_key_is_one_call_and_one_line_without_the_key(tmp_path: Path) ->
             ask(server, tmp_path, many(100))
         assert KEY not in str(caught.value)
         assert len(server.calls) == 1
+
+
+NO_ANSWERS = [b"<html>welcome</html>", b"[]", b"{}", b'{"id": 7}', b"\xff\xfe", b""]
+
+
+@pytest.mark.parametrize(
+    ("beginning", "answer"),
+    [
+        *[(call, raw) for call in ("POST /v1/files", "POST /v1/batches", "GET /v1/batches/") for raw in NO_ANSWERS],
+        ("POST /v1/batches", b'{"id": "x", "status": 3}'),
+        ("GET /v1/batches/", b'{"id": "x", "status": 3}'),
+    ],
+)
+def test_what_is_no_answer_of_a_batch_endpoint_ends_in_one_line(
+    server: BatchServer, tmp_path: Path, beginning: str, answer: bytes
+) -> None:
+    server.raw = [(beginning, answer)]
+    with pytest.raises(BackendError, match="run it again to go on") as caught:
+        ask(server, tmp_path, many(2))
+    assert "\n" not in str(caught.value)
+    server.raw = []
+    assert len(ask(server, tmp_path, many(2))) == 2
+
+
+def test_lines_of_an_output_file_that_cannot_be_read_are_left_out(tmp_path: Path) -> None:
+    def work(batch: Made, number: int) -> None:
+        strange: list[Any] = [7, [], {}, {"custom_id": 3}, {"custom_id": batch.rows[1]["custom_id"], "response": "no"}]
+        batch.output = [*strange, answered(batch.rows[0]), {**answered(batch.rows[2]), "response": None}]
+
+    with BatchServer(work) as server:
+        replies = ask(server, tmp_path, many(3))
+    assert replies["r0"].text == "heard question 0"
+    assert replies["r1"].error == "torn: batch batch_0 holds no readable row for this request"
+    assert replies["r2"].error == "http: the row has neither a response nor an error"
 
 
 def test_failing_calls_are_repeated_and_a_lost_answer_makes_no_second_batch(
