@@ -18,7 +18,8 @@ from tiny_models import tiny_checkpoint
 
 from judgebench.backends.cache import CachedBackend, cached
 from judgebench.backends.checkpoint import Checkpoint, CheckpointOptions
-from judgebench.backends.deciding import deciding
+from judgebench.backends.deciding import deciding, small_files
+from judgebench.backends.openai import OpenAIBackend
 from judgebench.backends.responses import ResponseCache
 from judgebench.errors import UserError
 from judgebench.runs import Run
@@ -425,3 +426,31 @@ def test_a_second_run_on_a_local_model_is_answered_from_the_cache(tmp_path: Path
     one, two = ([answer.turns for answer in run.answers().values()] for run in runs)
     assert one == two
     assert all(answer.usage == Usage(cached=1) for answer in runs[1].answers().values())
+
+
+def test_replies_of_a_model_that_refuses_what_was_asked_for_are_not_kept(tmp_path: Path) -> None:
+    def behave(body: dict[str, Any], count: int) -> Act:
+        if "temperature" in body:
+            return Act(status=400, error={"message": "'temperature' is not supported with this model"})
+        return Act(text=f"drawn {count}")
+
+    with EndpointServer(behave) as server:
+        for _ in range(2):
+            inner = OpenAIBackend(Model(name="m", backend="openai", id="m", options={"base_url": server.base_url}))
+            backend = cached(inner, ResponseCache(tmp_path / "responses.sqlite"), MODEL, {"weights": "1"})
+            assert len(texts(backend, asking("a"))) == 1
+            assert inner.left_to_the_server == {"temperature"}
+            assert backend.hits == 0
+            backend.close()
+
+
+def test_a_checkpoints_own_code_decides_in_subfolders_too(tmp_path: Path) -> None:
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "config.json").write_text("{}")
+    code = tmp_path / "parts" / "attention.py"
+    code.write_text("SCALE = 1\n")
+    before = small_files(tmp_path)
+    code.write_text("SCALE = 2\n")
+    after = small_files(tmp_path)
+    assert set(before) == {"config.json", "parts/attention.py"}
+    assert before != after

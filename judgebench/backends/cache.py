@@ -115,7 +115,8 @@ class CachedBackend:
                     yield hits.popleft()
                 self.asked += 1
                 key = keys.pop(request.id, None)
-                if key is not None and not reply.error and _whole(request, reply):
+                decided = not getattr(self.inner, "left_to_the_server", ())
+                if key is not None and decided and not reply.error and _whole(request, reply):
                     self.cache.keep(key, reply)
                 yield request, reply
                 if self.cache.due:  # after the reply is in the run: a full disk loses none that was paid for

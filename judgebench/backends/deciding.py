@@ -77,8 +77,9 @@ def deciding(model: Model, description: Mapping[str, Any]) -> dict[str, Any] | s
 
 def small_files(folder: Path) -> dict[str, str]:
     """The sha256 of each file of a checkpoint's folder that decides what it says beside its weights."""
-    found = sorted({path for pattern in SMALL_FILES for path in folder.glob(pattern) if path.is_file()})
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in found}
+    paths = {path for pattern in SMALL_FILES for path in folder.glob(pattern)} | set(folder.rglob("*.py"))
+    found = sorted(path for path in paths if path.is_file())
+    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in found}
 
 
 def pieces_of(path: Path) -> list[Any]:

@@ -148,6 +148,11 @@ class OpenAIBackend:
             ],
         }
 
+    @property
+    def left_to_the_server(self) -> frozenset[str]:
+        """Parameters that the model refused, so that what it answers is not decided by what was asked for."""
+        return frozenset(self._dialect.dropped)
+
     def close(self) -> None:
         """Ends calls still under way; safe to call twice."""
         for replies in list(self._live):
