@@ -9,7 +9,7 @@ from typing import Any
 from judgebench.errors import UserError, did_you_mean
 from judgebench.train.rows import Rows, read_rows
 from judgebench.train.session import Job, Recipe, dataset, train
-from judgebench.train.settings import TrainSettings, add_training
+from judgebench.train.settings import TrainSettings, add_training, refuse_beta
 
 PAIRS = (("prompt", "chosen", "rejected"),)
 
@@ -45,8 +45,7 @@ def read(settings: TrainSettings, args: argparse.Namespace) -> Rows:
     for name in losses(args):
         if name not in LOSSES:
             raise UserError(f"--loss {name}: {did_you_mean(name, LOSSES)}")
-    if not args.beta > 0:
-        raise UserError(f"--beta {args.beta}: must be above 0")
+    refuse_beta(args)
     if not 0 <= args.label_smoothing < 0.5:
         raise UserError(f"--label-smoothing {args.label_smoothing}: must be at least 0 and below 0.5")
     if "exo_pair" in losses(args) and not args.label_smoothing:

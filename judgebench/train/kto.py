@@ -9,7 +9,7 @@ from typing import Any
 from judgebench.errors import UserError
 from judgebench.train.rows import Rows, read_rows
 from judgebench.train.session import Job, Recipe, dataset, train
-from judgebench.train.settings import TrainSettings, add_training
+from judgebench.train.settings import TrainSettings, add_training, refuse_beta
 
 FORMS = (("prompt", "completion", "label"), ("prompt", "chosen", "rejected"))
 
@@ -39,8 +39,7 @@ def read(settings: TrainSettings, args: argparse.Namespace) -> Rows:
     """
     if settings.batch_size < 2:
         raise UserError("--batch-size 1: KTO estimates its divergence within a batch; give at least 2")
-    if not args.beta > 0:
-        raise UserError(f"--beta {args.beta}: must be above 0")
+    refuse_beta(args)
     return read_rows(settings.data, FORMS)
 
 

@@ -6,11 +6,10 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
-from judgebench.errors import UserError
 from judgebench.train.dpo import PAIRS
 from judgebench.train.rows import Rows, read_rows
 from judgebench.train.session import Job, Recipe, dataset, train
-from judgebench.train.settings import TrainSettings, add_training
+from judgebench.train.settings import TrainSettings, add_training, refuse_beta
 
 UNCUT = 1 << 30
 """Length at which TRL's older trainers cut: never; rows that do not fit are dropped and counted instead."""
@@ -37,8 +36,7 @@ def read(settings: TrainSettings, args: argparse.Namespace) -> Rows:
     Raises:
         UserError: beta is out of range.
     """
-    if not args.beta > 0:
-        raise UserError(f"--beta {args.beta}: must be above 0")
+    refuse_beta(args)
     return read_rows(settings.data, PAIRS)
 
 

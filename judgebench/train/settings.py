@@ -116,6 +116,16 @@ def add_training(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--no-merge", dest="merge", action="store_const", const=False, help="keep the adapter apart")
 
 
+def refuse_beta(args: argparse.Namespace) -> None:
+    """Nothing, where ``--beta`` is a strength that a loss can have.
+
+    Raises:
+        UserError: it is not above 0.
+    """
+    if not args.beta > 0:
+        raise UserError(f"--beta {args.beta}: must be above 0")
+
+
 def resolve(args: argparse.Namespace) -> TrainSettings:
     """The checked settings out of parsed flags; flags not given are None and take the default.
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from judgebench.errors import UserError
 from judgebench.train.dpo import PAIRS
 from judgebench.train.orpo import UNCUT, length
 from judgebench.train.rows import Rows, read_rows
 from judgebench.train.session import Job, Recipe, dataset, train
-from judgebench.train.settings import TrainSettings, add_training
+from judgebench.train.settings import TrainSettings, add_training, refuse_beta
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,8 +34,7 @@ def read(settings: TrainSettings, args: argparse.Namespace) -> Rows:
     Raises:
         UserError: beta is out of range.
     """
-    if not args.beta > 0:
-        raise UserError(f"--beta {args.beta}: must be above 0")
+    refuse_beta(args)
     return read_rows(settings.data, PAIRS)
 
 
