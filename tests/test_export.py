@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -232,7 +233,9 @@ def test_what_a_form_cannot_hold_is_left_out_counted_and_never_a_zero() -> None:
     items = {("s", id): Item(id=id, turns=("Q?",), reference=("2",)) for id in ("1", "2")}
     answers = tuple(Answer(suite="s", item=id, model="a", turns=("x",), finish=("stop",)) for id in ("1", "2"))
     held = _held(items=items, answers=answers, verdicts=(grade, scored))
-    log = json.loads(plugins.load("exporters", "inspect")(held).files["a+s.json"])
+    ((path, text),) = plugins.load("exporters", "inspect")(held).files.items()
+    assert re.fullmatch(r"a/2026-01-02T03-04-05\+00-00_s_[0-9a-f]{22}\.json", path)
+    log = json.loads(text)
     assert log["samples"][0]["scores"] == {}
     (of_all,) = log["results"]["scores"]
     assert (of_all["metrics"]["mean"]["value"], of_all["scored_samples"], of_all["unscored_samples"]) == (1.0, 1, 1)
@@ -245,6 +248,10 @@ def test_inspects_own_reader_opens_the_logs(run: Path, tmp_path: Path) -> None:
     log = pytest.importorskip("inspect_ai.log")
     files = exported(run, "inspect", tmp_path / "out")
     assert len(files) == 4
+    heads = [log.read_eval_log(each, header_only=True) for each in log.list_eval_logs(str(tmp_path / "out"))]
+    assert sorted((each.eval.task, each.eval.model) for each in heads) == sorted(
+        (task, f"scripted/{name}") for task in ("sums", "talk") for name in MODELS
+    )
     found = {each.eval.model: each for each in map(log.read_eval_log, map(str, files)) if each.eval.task == "sums"}
     assert [sample.scores["accuracy"].value for sample in found["scripted/bad"].samples] == [1.0, 0.0, 0.0]
 
@@ -254,6 +261,8 @@ def test_an_inspect_log_holds_every_sample_with_its_chat_and_scores(run: Path, t
     logs = [json.loads(path.read_text(encoding="utf-8")) for path in files]
     (log,) = [each for each in logs if each["eval"]["task"] == "sums" and each["eval"]["model"].endswith("/bad")]
     assert (log["version"], log["status"], log["eval"]["dataset"]["sample_ids"]) == (2, "success", [1, 2, 3])
+    assert list(log)[-1] == "samples"  # the head is read without what follows
+    assert {"eval", "plan", "results", "stats"} <= set(log)  # Inspect reads no head without them
     second = log["samples"][1]
     assert [each["content"] for each in second["messages"]] == ["Q: 2+2\nA:", "I do not know"]
     assert (second["target"], second["scores"]["accuracy"]["value"], second["epoch"]) == ("4", 0.0, 1)

@@ -21,7 +21,7 @@ STOPS = {"length": "max_tokens", "filter": "content_filter", "stop": "stop"}
 
 
 def inspect_logs(held: Held) -> Exported:
-    """A log of every model and suite."""
+    """A log of every model and suite, as ``MODEL/DATE_SUITE_ID.json``."""
     out = Exported()
     verdicts: dict[tuple[str, str, str, int], list[Verdict]] = {}
     for verdict in held.verdicts:
@@ -41,7 +41,7 @@ def inspect_logs(held: Held) -> Exported:
             out.leave_out("answers to questions that the run does not hold")
     for (model, suite), answers in groups.items():
         log = _log(held, model, suite, answers, verdicts)
-        out.add(f"{safe_name(model)}+{safe_name(suite)}.json", document(log))
+        out.add(f"{safe_name(model)}/{_file_name(held, suite, log['eval']['task_id'])}", document(log))
     return out
 
 
@@ -66,12 +66,21 @@ def _log(
             "model": f"{record.get('backend', '')}/{model}", "config": {"epochs": max(a.sample for a in answers) + 1},
             "packages": {"judgebench": held.version}, "metadata": {"run": held.name},
         },
+        "plan": {"name": "judgebench", "steps": [], "config": {}},
         "results": {
             "total_samples": len(samples), "completed_samples": len(samples) - failed, "scores": _results(samples),
         },
         "stats": {"started_at": _time(held.created), "completed_at": _time(held.created)},
         "samples": samples,
     }  # fmt: skip
+
+
+def _file_name(held: Held, suite: str, ident: str) -> str:
+    """A name as Inspect gives one, DATE_TASK_ID: it lists no others of a folder."""
+    task = safe_name(suite)
+    for separator in "_+%":
+        task = task.replace(separator, "-")
+    return f"{_time(held.created).replace(':', '-')}_{task}_{ident}.json"
 
 
 def _time(created: str) -> str:
