@@ -50,6 +50,8 @@ def run_of(path: Path, verdicts: Iterable[Verdict], texts: dict[str, str] | None
     """A run that holds the verdicts, and one text a model as its answer to every item."""
     run = Run(path, create=True)
     held = list(verdicts)
+    seen = {(verdict.judge, verdict.item, verdict.shown) for verdict in held if len(verdict.shown) == 2}
+    twice = {judge for judge, item, shown in seen if (judge, item, shown[::-1]) in seen}
     for verdict in held:
         with Journal(run.verdicts_file(verdict.judge, verdict.rubric.partition("@")[0])) as journal:
             journal.append(verdict)
@@ -58,7 +60,7 @@ def run_of(path: Path, verdicts: Iterable[Verdict], texts: dict[str, str] | None
         )
         if verdict.rubric:
             entry["rubrics"][verdict.rubric.partition("@")[0]] = {
-                "id": verdict.rubric, "orders": "both", "without_reference": {},
+                "id": verdict.rubric, "orders": "both" if verdict.judge in twice else "one", "without_reference": {},
             }  # fmt: skip
             run.manifest["rubrics"][verdict.rubric] = {"mode": "pairwise", "dimensions": {"overall": ""}}
     items = sorted({verdict.item for verdict in held}, key=int)
@@ -293,6 +295,56 @@ def test_grades_on_different_scales_are_correlated_and_never_called_equal(tmp_pa
     assert "cohen_kappa" not in found
     assert "krippendorff_interval" not in found
     assert found["spearman"].value == pytest.approx(1.0)
+
+
+def test_people_on_different_scales_are_never_averaged_or_called_equal_grade_by_grade(tmp_path: Path) -> None:
+    marks = [("a", 1), ("b", 3), ("a", 5), ("b", 2), ("a", 4)]
+    judge = [grade(i, m, v, "j", rubric="g@0") for i, (m, v) in enumerate(marks)]
+    fives = [msgspec.structs.replace(each, judge="human@x", rubric="") for each in judge]
+    tens = [
+        msgspec.structs.replace(each, judge="human@y", scale=(1.0, 10.0), scores=(1 + (each.scores[0] - 1) * 2.25,))
+        for each in fives[:4]
+    ]
+    trial = only(meta_evaluate(run_of(tmp_path / "r", [*judge, *fives, *tens]), resample=FEW))
+    found, people = ({each.name: each for each in side} for side in (trial.measures, trial.people))
+    assert found["spearman"].value == pytest.approx(1.0)  # raw means would put item 3 of both above item 4 of one
+    assert found["pearson"].value == pytest.approx(1.0)
+    assert people["pearson"].value == pytest.approx(1.0)
+    assert people["accuracy"].value is None
+    assert "1 to 5 and 1 to 10" in people["accuracy"].note
+    assert {"krippendorff_all", "krippendorff_interval", "cohen_kappa"}.isdisjoint(people)
+
+
+def test_a_scale_of_another_suite_does_not_keep_grades_from_being_compared(tmp_path: Path) -> None:
+    judge = [grade(i, m, v, "j", rubric="g@0") for i, (m, v) in enumerate([("a", 1), ("b", 3), ("a", 5), ("b", 2)])]
+    judge += [msgspec.structs.replace(each, dimension="style", scale=(0.0, 1.0), scores=(0.5,)) for each in judge]
+    people = [msgspec.structs.replace(each, judge="human@x", rubric="") for each in judge]
+    (card,) = meta_evaluate(run_of(tmp_path / "r", [*judge, *people]), resample=FEW)
+    by_dimension = {trial.dimension: numbers(trial.measures) for trial in card.trials}
+    assert by_dimension["overall"]["accuracy"] == 1.0
+    assert by_dimension["overall"]["cohen_kappa"] == 1.0
+
+
+def test_one_pair_that_a_person_labels_twice_does_not_cost_the_persons_other_labels(tmp_path: Path) -> None:
+    people = [pair(item, said, "human@x") for item, said in enumerate("AABB")]
+    twice = pair(0, "A", "human@x", swapped=True)
+    judge = [pair(item, "A", "j", rubric=RUBRIC, swapped=swapped) for item in range(4) for swapped in (False, True)]
+    trial = only(meta_evaluate(run_of(tmp_path / "1", [*judge, *people, twice]), resample=FEW))
+    assert (trial.units, dict(trial.left_out)) == (4, {})
+    assert numbers(trial.measures)["accuracy"] == 0.5
+    other = pair(0, "B", "human@x", swapped=True)
+    trial = only(meta_evaluate(run_of(tmp_path / "2", [*judge, *people, other]), resample=FEW))
+    assert numbers(trial.measures)["accuracy"] == 0.25  # labels that disagree are a tie under the policy
+
+
+def test_a_judge_that_was_to_see_both_orders_has_no_verdict_where_most_pairs_lack_one(tmp_path: Path) -> None:
+    verdicts = [pair(item, "A", "j", rubric=RUBRIC) for item in range(3)]
+    verdicts.append(pair(0, "A", "j", rubric=RUBRIC, swapped=True))
+    run = run_of(tmp_path / "r", [*verdicts, *(pair(item, "A", "human@x") for item in range(3))])
+    run.manifest["judges"]["j"]["rubrics"]["pair"]["orders"] = "both"
+    run.save_manifest()
+    trial = only(meta_evaluate(run, resample=FEW))
+    assert (trial.units, dict(trial.left_out)) == (1, {"judge: one order missing": 2})
 
 
 def test_what_cannot_be_compared_is_said_in_one_line(tmp_path: Path) -> None:

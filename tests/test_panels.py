@@ -197,6 +197,24 @@ def test_grades_are_averaged_on_their_scale_whatever_the_method(tmp_path: Path) 
     assert means == pytest.approx({"a": 3.0, "b": 4.0})
 
 
+def test_grades_off_the_scale_are_averaged_as_they_are_and_counted(tmp_path: Path) -> None:
+    verdicts = [
+        grade(item, model, value, judge, rubric="grade@0")
+        for judge, values in {"j": (9, 4), "k": (4, 5)}.items()
+        for item in range(3)
+        for model, value in zip("ab", values, strict=True)
+    ]
+    run = run_of(tmp_path / "run", verdicts, {"a": "one", "b": "two"})
+    run.manifest["rubrics"]["grade@0"]["mode"] = "pointwise"
+    run.save_manifest()
+    _, summary = rate(run, "--panel", "jury=j,k")
+    means = {r["model"]: r["value"] for r in summary["grades"] if r["judge"] == "panel@jury"}
+    assert means == pytest.approx({"a": 6.5, "b": 4.5})
+    said = "3 of 12 grades lie off the judge's own scale and are averaged as they are"
+    assert summary["panels"][0]["note"] == said
+    assert any(said in line for line in summary["warnings"])
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [

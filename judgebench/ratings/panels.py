@@ -77,6 +77,8 @@ def panel_verdicts(
     method: Method = "mean",
     truth: Sequence[float | None] | None = None,
     clusters: Sequence[Hashable] | None = None,
+    *,
+    bounded: bool = True,
 ) -> PanelVerdicts:
     """A panel's points for every row.
 
@@ -85,10 +87,11 @@ def panel_verdicts(
         method: how it comes to them.
         truth: people's points of each row, None where there are none; only ``anchored`` looks at them.
         clusters: the question of each row; rows are questions by default.
+        bounded: whether points are shares in [0, 1]; where not (grades), only ``mean`` pools them, as they are.
 
     Raises:
-        UserError: fewer than two judges, rows of unlike length, points outside [0, 1], an unknown method, or labels on
-            fewer than two questions for ``anchored``.
+        UserError: fewer than two judges, rows of unlike length, points outside [0, 1] or not finite, an unknown method,
+            one that does not pool grades, or labels on fewer than two questions for ``anchored``.
 
     >>> panel_verdicts([[1, 1, 0], [1, 0, None], [1, None, None]], "majority").points
     (1.0, None, None)
@@ -98,8 +101,12 @@ def panel_verdicts(
     if len({len(row) for row in points}) > 1 or any(len(row) < QUORUM for row in points):
         raise UserError("a panel has at least two judges, and every row a place for each")
     given = [value for row in points for value in row if value is not None]
-    if any(not 0 <= value <= 1 for value in given):
+    if bounded and any(not 0 <= value <= 1 for value in given):
         raise UserError("a panel takes points in [0, 1]")
+    if not bounded and method != "mean":
+        raise UserError(f"panel method {method!r} decides on pairs: grades are averaged (mean)")
+    if not all(map(math.isfinite, given)):
+        raise UserError("a panel takes finite numbers, and None where a judge is unscored")
     here = [at for at, row in enumerate(points) if sum(value is not None for value in row) >= QUORUM]
     count = len(points[0]) if points else 0
     even = (1.0,) * count

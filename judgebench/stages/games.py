@@ -44,12 +44,17 @@ def policy_of(run: Run) -> Policy:
     return policy
 
 
-def orders_of(run: Run, judge: str, rubric: str) -> Literal["both", "one"]:
-    """In how many orders a judge was shown pairs by a rubric (``name@hash``); both, where the run does not say."""
+def orders_said(run: Run, judge: str, rubric: str) -> Literal["both", "one"] | None:
+    """In how many orders a judge was shown pairs by a rubric (``name@hash``); None where the run does not say."""
     known = run.manifest["judges"].get(judge, {})
     record = known.get("rubrics", {}).get(rubric.partition("@")[0], known)
-    orders: Literal["both", "one"] = record.get("orders", "one" if judge.startswith("human@") else "both")
+    orders: Literal["both", "one"] | None = record.get("orders")
     return orders
+
+
+def orders_of(run: Run, judge: str, rubric: str) -> Literal["both", "one"]:
+    """The same; where the run does not say, people and gold labels were shown one order and all others both."""
+    return orders_said(run, judge, rubric) or ("one" if judge == "gold" or judge.startswith("human@") else "both")
 
 
 def games_of(run: Run, verdicts: Iterable[Verdict]) -> tuple[list[Game], list[LeftOut]]:

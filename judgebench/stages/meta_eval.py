@@ -17,23 +17,25 @@ from judgebench.report.judge_card import JudgeCard, Trial
 from judgebench.runs import Run
 from judgebench.stages import panels
 from judgebench.stages.cards import card_key, model_of, write_cards
-from judgebench.stages.games import standing
+from judgebench.stages.games import orders_said, standing
 from judgebench.stages.settings import run_path
 from judgebench.stages.trial_bench import Bench
 from judgebench.stages.trial_grades import grade_trial
 from judgebench.stages.trial_pairs import pair_trial
 from judgebench.stages.trial_units import (
     GOLD,
-    Grades,
+    Graded,
+    GradeUnit,
     Orders,
     Pairs,
     Truth,
-    grades_of,
+    graded_of,
     is_person,
     item_labels,
     mean,
     pairs_of,
     pairs_of_grades,
+    scales_at,
     truth_of,
 )
 from judgebench.types import Verdict
@@ -48,10 +50,8 @@ class Rater(NamedTuple):
     """``name@hash``; empty for people."""
     pairs: Pairs
     """On pairs."""
-    grades: Grades
+    graded: Graded
     """On single answers."""
-    scales: frozenset[tuple[float, float]] = frozenset()
-    """Scales of its grades."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -140,7 +140,7 @@ def meta_evaluate(
         and (not turns or verdict.turn in turns)
     ]
     _known(run, verdicts, suites, dimensions)
-    raters = _raters(verdicts)
+    raters = _raters(run, verdicts)
     people = sorted({rater.judge for rater in raters if is_person(rater.judge)})
     truth_name = against or ("human" if people else "gold")
     if truth_name in judges:
@@ -186,18 +186,15 @@ def _known(run: Run, verdicts: Sequence[Verdict], suites: Sequence[str], dimensi
     raise UserError(f"{run.path}: nothing was judged on these suites, dimensions and turns together")
 
 
-def _raters(verdicts: Iterable[Verdict]) -> list[Rater]:
+def _raters(run: Run, verdicts: Iterable[Verdict]) -> list[Rater]:
     groups: dict[tuple[str, str], list[Verdict]] = defaultdict(list)
     for verdict in verdicts:
         if not verdict.judge.startswith("exact@"):
             groups[verdict.judge, verdict.rubric].append(verdict)
     return [
-        Rater(
-            judge, rubric, pairs_of(group), grades_of(group),
-            frozenset(verdict.scale for verdict in group if len(verdict.shown) == 1 and verdict.scores),
-        )
+        Rater(judge, rubric, pairs_of(group, orders_said(run, judge, rubric)), graded_of(group))
         for (judge, rubric), group in sorted(groups.items())
-    ]  # fmt: skip
+    ]
 
 
 def _chosen(raters: Sequence[Rater], judges: Sequence[str], against: str) -> list[Rater]:
@@ -241,11 +238,20 @@ def _panel(name: str, members: Sequence[Rater]) -> Rater:
         share = points.get(truth.labels.get(unit, ""))
         read[unit] = Orders({0: share if share is None or not turned else 1 - share}, {})
     shown = {unit: unit[5] if turned else unit[4] for unit, turned in truth.flipped.items()}
-    grades: Grades = {}
-    for graded in {graded for member in members for graded in member.grades}:
-        grades[graded] = [mean(mean(member.grades.get(graded, [])) for member in members)]
-    scales: frozenset[tuple[float, float]] = frozenset().union(*(member.scales for member in members))
-    return Rater(name, "", Pairs(read, False, shown), grades, scales)
+    return Rater(name, "", Pairs(read, False, shown), _pooled([member.graded for member in members]))
+
+
+def _pooled(members: Sequence[Graded]) -> Graded:
+    """Mean grades of several raters; of their shares where they graded on different scales."""
+    grades: dict[GradeUnit, list[float | None]] = {}
+    shares: dict[GradeUnit, list[float | None]] = {}
+    scales = {place: scales_at(place, members) for member in members for place in member.scales}
+    for unit in dict.fromkeys(unit for member in members for unit in member.grades):
+        among = scales.get((unit[0], unit[3]), frozenset())
+        grades[unit] = [mean(mean(member.comparable(among).get(unit, [])) for member in members)]
+        shares[unit] = [mean(mean(member.shares.get(unit, [])) for member in members)]
+    unit_scale = frozenset({(0.0, 1.0)})
+    return Graded(grades, shares, {place: found if len(found) < 2 else unit_scale for place, found in scales.items()})
 
 
 def _truths(raters: Sequence[Rater], against: str, judge: str) -> dict[str, Rater]:
@@ -269,10 +275,12 @@ def _trials(run: Run, judge: Rater, raters: Sequence[Rater], against: str, bench
     truths = _truths(raters, against, judge.judge)
     read = {name: rater.pairs for name, rater in truths.items() if rater.pairs.read}
     pairs = judge.pairs
-    if read and not pairs.read and judge.grades:
-        pairs = pairs_of_grades(judge.grades, {unit for each in read.values() for unit in each.read})
+    own = judge.graded.grades
+    graded = {name: rater.graded for name, rater in truths.items() if rater.graded.grades}
+    if read and not pairs.read and own:
+        pairs = pairs_of_grades(own, {unit for each in read.values() for unit in each.read})
     elif pairs.read and not read:
-        implied = {name: pairs_of_grades(rater.grades, pairs.read) for name, rater in truths.items() if rater.grades}
+        implied = {name: pairs_of_grades(each.grades, pairs.read) for name, each in graded.items()}
         read = {name: each for name, each in implied.items() if each.read}
     truth = truth_of(read, bench.policy)
     if not truth.labels and against == "gold":
@@ -282,10 +290,8 @@ def _trials(run: Run, judge: Rater, raters: Sequence[Rater], against: str, bench
         trial = pair_trial(place, against, pairs, truth, bench)
         if trial is not None:
             found.append(trial)
-    grades = {name: rater.grades for name, rater in truths.items() if rater.grades}
-    scales = sorted(judge.scales.union(*(rater.scales for rater in truths.values())))
-    for place in sorted({(unit[0], unit[3]) for unit in judge.grades}):
-        trial = grade_trial(place, against, judge.grades, grades, bench, scales)
+    for place in sorted({(unit[0], unit[3]) for unit in own}):
+        trial = grade_trial(place, against, judge.graded, graded, bench)
         if trial is not None:
             found.append(trial)
     return found
@@ -311,7 +317,7 @@ def _nothing(chosen: Sequence[Rater], raters: Sequence[Rater], against: str) -> 
     judges = ", ".join(sorted({rater.judge for rater in chosen})) or "no judge"
     people = ", ".join(sorted({rater.judge for rater in raters if is_person(rater.judge)})) or "nobody"
     sides = [
-        f"{rater.judge}: {', '.join(sorted({u[3] for u in rater.pairs.read} | {u[3] for u in rater.grades}))}"
+        f"{rater.judge}: {', '.join(sorted({u[3] for u in rater.pairs.read} | {u[3] for u in rater.graded.grades}))}"
         for rater in raters
     ]
     return (

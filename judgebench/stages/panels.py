@@ -22,7 +22,7 @@ from judgebench.ratings.panels import QUORUM, Method, panel_verdicts, shared_err
 from judgebench.runs import Run
 from judgebench.stages.games import standing
 from judgebench.stages.reasons import Row
-from judgebench.stages.trial_units import GOLD, is_person, mean, pairs_of, truth_of
+from judgebench.stages.trial_units import GOLD, is_person, mean, pairs_of, share_of_scale, truth_of
 from judgebench.types import Verdict
 
 PREFIX = "panel@"
@@ -155,7 +155,7 @@ def _seats(run: Run, judge: str, members: Sequence[str], method: Method, verdict
         present = [name for name in members if name in by_judge]
         pairwise = by.get("mode", "pairwise") == "pairwise"
         used: Method = method if pairwise else "mean"
-        seat = _seat(judge, rubric, {name: by_judge[name] for name in present}, used, people)
+        seat = _seat(judge, rubric, {name: by_judge[name] for name in present}, (used, pairwise), people)
         absent = [name for name in members if name not in by_judge]
         less = f"; without {', '.join(absent)}, which judged nothing by this rubric" if absent else ""
         found.append(seat._replace(line=seat.line + less))
@@ -165,9 +165,10 @@ def _seats(run: Run, judge: str, members: Sequence[str], method: Method, verdict
 
 
 def _seat(
-    judge: str, rubric: str, by_judge: Mapping[str, list[Verdict]], method: Method,
+    judge: str, rubric: str, by_judge: Mapping[str, list[Verdict]], how: tuple[Method, bool],
     people: Mapping[str, list[Verdict]],
 ) -> Seat:  # fmt: skip
+    method, pairwise = how
     said: dict[Place, dict[str, list[Verdict]]] = defaultdict(lambda: defaultdict(list))
     for name, verdicts in by_judge.items():
         for one in verdicts:
@@ -179,7 +180,7 @@ def _seat(
     truth = _truth(places, people)
     clusters = [place[:2] for place in places]
     try:
-        found = panel_verdicts(points, method, truth, clusters)
+        found = panel_verdicts(points, method, truth, clusters, bounded=pairwise)
     except UserError as error:
         raise UserError(f"{judge}: {error}") from None
     scale = scales.pop() if len(scales) == 1 else (0.0, 1.0)
@@ -188,8 +189,16 @@ def _seat(
         given = {name: one for name, one in zip(names, row, strict=True) if one is not None}
         verdicts.append(_verdict(judge, rubric, place, said[place], value, (given, len(names), method, scale)))
     worth, line = _worth(judge, rubric, method, names, (places, points, truth))
-    worth |= {"weights": dict(zip(names, found.weights, strict=True)), "undecided": found.undecided, "note": found.note}
-    return Seat(rubric, verdicts, worth, "; ".join(filter(None, (line, found.note))))
+    note = "; ".join(filter(None, (found.note, _off_scale(by_judge.values()))))
+    worth |= {"weights": dict(zip(names, found.weights, strict=True)), "undecided": found.undecided, "note": note}
+    return Seat(rubric, verdicts, worth, "; ".join(filter(None, (line, note))))
+
+
+def _off_scale(said: Iterable[list[Verdict]]) -> str:
+    """How many grades lie off their own scale, in words; imported ones are kept and averaged as they are."""
+    shares = [share_of_scale(one) for verdicts in said for one in verdicts if len(one.shown) == 1]
+    off = sum(share is not None and not 0 <= share <= 1 for share in shares)
+    return f"{off} of {len(shares)} grades lie off the judge's own scale and are averaged as they are" if off else ""
 
 
 def _verdict(
@@ -233,8 +242,7 @@ def _points(verdicts: Sequence[Verdict]) -> float | None:
             share = points_of(one)
             values.append(share if share is None or one.shown[0] == min(one.shown) else 1 - share)
         elif one.scores:
-            low, high = one.scale
-            values.append(min(1.0, max(0.0, (one.scores[0] - low) / (high - low))))
+            values.append(share_of_scale(one))
     return mean(values)
 
 

@@ -15,7 +15,7 @@ from judgebench.ratings.intervals import Estimate
 from judgebench.ratings.raters import Metric, all_pairs, krippendorff_alpha
 from judgebench.report.judge_card import Measure, Trial
 from judgebench.stages.trial_bench import Bench, measure
-from judgebench.stages.trial_units import Grades, GradeUnit, mean, text_of
+from judgebench.stages.trial_units import Graded, Grades, GradeUnit, Scale, mean, scales_at, text_of
 
 MOST_LEVELS = 12
 """Scales of more levels have no confusion matrix and no kappa."""
@@ -37,12 +37,14 @@ class Rows(NamedTuple):
 def grade_trial(
     place: tuple[str, str],
     against: str,
-    judge: Grades,
-    truths: Mapping[str, Grades],
+    judge: Graded,
+    truths: Mapping[str, Graded],
     bench: Bench,
-    scales: Sequence[tuple[float, float]] = (),
 ) -> Trial | None:
     """One judge's grades on one suite and dimension, or None where nothing was graded by both.
+
+    Grades on different scales are correlated and never called equal, neither of the judge and its truth nor of people
+    among themselves; where those who are pooled differ, each grade counts as its share of its own scale.
 
     Args:
         place: (suite, dimension).
@@ -50,14 +52,17 @@ def grade_trial(
         judge: its grades.
         truths: rater → grades; their mean is the truth.
         bench: intervals and answers.
-        scales: of everyone's grades; where there are several, only correlations compare them.
     """
-    asked = sorted(unit for unit in judge if (unit[0], unit[3]) == place)
-    units = [unit for unit in asked if any(mean(grades.get(unit, [])) is not None for grades in truths.values())]
+    own_scales, their_scales = scales_at(place, [judge]), scales_at(place, truths.values())
+    scales = sorted(own_scales | their_scales)
+    grades = judge.comparable(own_scales)
+    people = {name: each.comparable(their_scales) for name, each in truths.items()}
+    asked = sorted(unit for unit in grades if (unit[0], unit[3]) == place)
+    units = [unit for unit in asked if any(mean(each.get(unit, [])) is not None for each in people.values())]
     if not units:
         return None
-    said = [mean(judge[unit]) for unit in units]
-    right = [mean(mean(grades.get(unit, [])) for grades in truths.values()) for unit in units]
+    said = [mean(grades[unit]) for unit in units]
+    right = [mean(mean(each.get(unit, [])) for each in people.values()) for unit in units]
     left_out: Counter[str] = Counter()
     left_out["judge: unscored"] += said.count(None)
     left_out[f"without a grade of {against}"] += len(asked) - len(units)
@@ -75,18 +80,20 @@ def grade_trial(
         left_out={why: number for why, number in left_out.items() if number},
         labels=tuple(f"{level:g}" for level in levels) if table else (),
         confusion=table.counts if table else (),
-        measures=(*_unlike(scales), *_measures(rows, levels, bench, len(scales) < 2), *_repeats(judge, units)),
-        people=tuple(_ceiling(asked, truths, bench)),
+        measures=(
+            *_unlike("accuracy", scales), *_measures(rows, levels, bench, len(scales) < 2), *_repeats(grades, units),
+        ),
+        people=tuple(_ceiling(asked, people, sorted(their_scales), bench)),
         baselines=_baselines(rows, bench),
-    )
+    )  # fmt: skip
 
 
-def _unlike(scales: Sequence[tuple[float, float]]) -> list[Measure]:
+def _unlike(name: str, scales: Sequence[Scale]) -> list[Measure]:
     """Why grades on several scales have no agreement."""
     if len(scales) < 2:
         return []
     said = " and ".join(f"{low:g} to {high:g}" for low, high in scales)
-    return [Measure(name="accuracy", value=None, note=f"grades are on different scales ({said}): only correlated")]
+    return [Measure(name=name, value=None, note=f"grades are on different scales ({said}): only correlated")]
 
 
 def _levels(grades: Sequence[float | None]) -> list[float]:
@@ -164,8 +171,10 @@ def _repeats(judge: Grades, units: Sequence[GradeUnit]) -> list[Measure]:
     return [measure("mode_share", found.mode_share), measure("repeat_agreement", found.pairwise_agreement)]
 
 
-def _ceiling(asked: Sequence[GradeUnit], truths: Mapping[str, Grades], bench: Bench) -> list[Measure]:
-    """What people reach with one another: every two of them pooled, and alpha over all."""
+def _ceiling(
+    asked: Sequence[GradeUnit], truths: Mapping[str, Grades], scales: Sequence[Scale], bench: Bench
+) -> list[Measure]:
+    """What people reach with one another: every two of them pooled, and alpha over all if they are on one scale."""
     if len(truths) < 2:
         return []
     rows = [(unit, [mean(grades.get(unit, [])) for grades in truths.values()]) for unit in asked]
@@ -175,6 +184,8 @@ def _ceiling(asked: Sequence[GradeUnit], truths: Mapping[str, Grades], bench: Be
     stacked = all_pairs([given for _, given in rows])
     first, second = ([None if each is None else float(str(each)) for each in side] for side in stacked[:2])
     clusters = [rows[at][0][:2] for at in stacked.rows]
+    if len(scales) > 1:
+        return [*_unlike("accuracy", scales), *_agreement(first, second, clusters, [], bench, one_scale=False)]
     found = _agreement(first, second, clusters, _levels([*first, *second]), bench)
     ratings = [given for _, given in rows]
     every = krippendorff_alpha(ratings, "interval", clusters=[unit[:2] for unit, _ in rows], resample=bench.resample)

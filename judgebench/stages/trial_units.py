@@ -11,7 +11,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from judgebench.judges.debias import Policy, points_of, settle
 from judgebench.ratings.grades import SLACK, TIE_WITHIN
@@ -47,15 +47,34 @@ class Pairs(NamedTuple):
     read: dict[PairUnit, Orders]
     """Unit → readings."""
     both: bool
-    """Whether the rater was shown pairs in both orders; one order then is half a verdict."""
+    """Whether the rater was to see every pair in both orders, so that one order is half a verdict."""
     shown_first: dict[PairUnit, Who]
     """Unit → the answer shown first, in the first verdict recorded."""
     margins: Mapping[PairUnit, tuple[float, float]] = MappingProxyType({})
     """Unit graded in both orders → by how much its left answer is ahead on the raw scale, in either order."""
 
 
-Grades = dict[GradeUnit, list[float | None]]
+Grades = Mapping[GradeUnit, list[float | None]]
 """Unit → grades by sample; None is unscored."""
+
+
+Scale = tuple[float, float]
+"""(lowest, highest) grade."""
+
+
+class Graded(NamedTuple):
+    """What one rater said of single answers."""
+
+    grades: Grades = MappingProxyType({})
+    """As given."""
+    shares: Grades = MappingProxyType({})
+    """The same as shares of the way from the lowest to the highest of the scale that each was given on."""
+    scales: Mapping[tuple[str, str], frozenset[Scale]] = MappingProxyType({})
+    """(suite, dimension) → scales of the grades there."""
+
+    def comparable(self, among: frozenset[Scale]) -> Grades:
+        """The grades as given where all that they are pooled with are on one scale, else the shares."""
+        return self.grades if len(among) < 2 else self.shares
 
 
 def is_person(judge: str) -> bool:
@@ -63,8 +82,13 @@ def is_person(judge: str) -> bool:
     return judge.startswith("human@") and judge not in GOLD
 
 
-def pairs_of(verdicts: Iterable[Verdict]) -> Pairs:
-    """The pairwise readings of one rater's verdicts, by unit."""
+def pairs_of(verdicts: Iterable[Verdict], orders: Literal["both", "one"] | None = None) -> Pairs:
+    """The pairwise readings of one rater's verdicts, by unit.
+
+    Args:
+        verdicts: of one rater.
+        orders: in how many orders it was to see each pair; where nobody says, both if it saw most of them in both.
+    """
     read: dict[PairUnit, Orders] = {}
     shown_first: dict[PairUnit, Who] = {}
     gaps: dict[PairUnit, tuple[list[float], list[float]]] = {}
@@ -73,8 +97,8 @@ def pairs_of(verdicts: Iterable[Verdict]) -> Pairs:
             continue
         left, right = sorted(verdict.shown)
         unit = (verdict.suite, verdict.item, verdict.turn, verdict.dimension, left, right)
-        orders = read.setdefault(unit, Orders({}, {}))
-        orders[0 if verdict.shown[0] == left else 1][verdict.sample] = points_of(verdict)
+        readings = read.setdefault(unit, Orders({}, {}))
+        readings[0 if verdict.shown[0] == left else 1][verdict.sample] = points_of(verdict)
         shown_first.setdefault(unit, verdict.shown[0])
         if verdict.kind == "grade" and len(verdict.scores) == 2:
             turned = verdict.shown[0] != left
@@ -83,17 +107,43 @@ def pairs_of(verdicts: Iterable[Verdict]) -> Pairs:
     margins = {
         unit: (math.fsum(one) / len(one), math.fsum(two) / len(two)) for unit, (one, two) in gaps.items() if one and two
     }
-    return Pairs(read, any(orders.first and orders.second for orders in read.values()), shown_first, margins)
+    twice = sum(bool(each.first and each.second) for each in read.values())
+    both = 2 * twice > len(read) if orders is None else orders == "both"
+    return Pairs(read, both, shown_first, margins)
 
 
 def grades_of(verdicts: Iterable[Verdict]) -> Grades:
     """The grades of one rater's verdicts, by unit."""
-    found: Grades = defaultdict(list)
+    return graded_of(verdicts).grades
+
+
+def graded_of(verdicts: Iterable[Verdict]) -> Graded:
+    """One rater's grades, by unit, as given and as shares of their scales."""
+    grades: dict[GradeUnit, list[float | None]] = defaultdict(list)
+    shares: dict[GradeUnit, list[float | None]] = defaultdict(list)
+    scales: dict[tuple[str, str], set[Scale]] = defaultdict(set)
     for verdict in verdicts:
         if len(verdict.shown) == 1:
             unit = (verdict.suite, verdict.item, verdict.turn, verdict.dimension, verdict.shown[0])
-            found[unit].append(verdict.scores[0] if verdict.scores else None)
-    return dict(found)
+            grades[unit].append(verdict.scores[0] if verdict.scores else None)
+            shares[unit].append(share_of_scale(verdict))
+            if verdict.scores:
+                scales[verdict.suite, verdict.dimension].add(verdict.scale)
+    return Graded(dict(grades), dict(shares), {place: frozenset(found) for place, found in scales.items()})
+
+
+def scales_at(place: tuple[str, str], raters: Iterable[Graded]) -> frozenset[Scale]:
+    """All scales that the raters' grades at one (suite, dimension) are on."""
+    return frozenset(scale for rater in raters for scale in rater.scales.get(place, ()))
+
+
+def share_of_scale(verdict: Verdict) -> float | None:
+    """How far the grade of a single answer lies from the lowest to the highest of its scale; None is unscored.
+
+    Imported grades may lie off their scale: below 0 then, or above 1.
+    """
+    low, high = verdict.scale
+    return (verdict.scores[0] - low) / (high - low) if verdict.scores else None
 
 
 def pairs_of_grades(grades: Grades, units: Iterable[PairUnit]) -> Pairs:
@@ -115,14 +165,16 @@ def mean(values: Iterable[float | None]) -> float | None:
 
 
 def settled(pairs: Pairs, unit: PairUnit, policy: Policy, seed: int = 0) -> tuple[float | None, str]:
-    """The left answer's share of the point under a swap policy, or None and the reason."""
+    """The left answer's share of the point under a swap policy, or None and the reason.
+
+    Where one order is a whole verdict, a pair that was shown in both all the same is still joined by the policy.
+    """
     orders = pairs.read[unit]
     first, second = mean(orders.first.values()), mean(orders.second.values())
-    if not pairs.both:
-        points = first if orders.first else second
-        return points, "" if points is not None else "unscored"
     if first is None and second is None:
         return None, "unscored"
+    if not pairs.both and (first is None or second is None):
+        return (second if first is None else first), ""
     if policy == "score" and unit in pairs.margins:
         margin = math.fsum(pairs.margins[unit])
         return (0.5 if abs(margin) <= SLACK else float(margin > 0)), ""
