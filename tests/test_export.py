@@ -116,7 +116,9 @@ def test_fastchat_files_come_back_with_every_answer_and_both_games(run: Path, tm
     assert by_question(back) == {id: text for id, text in by_question(Run(run)).items() if len(id) == 2}
 
 
-def test_alpaca_eval_files_come_back_with_order_shares_and_words(run: Path, tmp_path: Path) -> None:
+def test_alpaca_eval_files_come_back_with_order_shares_and_words(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     files = exported(run, "alpaca-eval", tmp_path / "out", "--baseline", "bad")
     chosen = [each for each in along("accuracy", files) if each.suffix == ".json"]
     back = imported(tmp_path / "back", "alpaca-eval", chosen, "--suite", "all")
@@ -124,6 +126,8 @@ def test_alpaca_eval_files_come_back_with_order_shares_and_words(run: Path, tmp_
     assert {(asked[item], *rest) for item, *rest in judged(back, "overall")} == {
         (before[item], *rest) for item, *rest in judged(Run(run), "accuracy")
     }
+    assert main(["export", str(run), "alpaca-eval", "--to", str(tmp_path / "out"), "--baseline", "bad"]) == 0
+    assert "note: annotations.json holds both orders, a row each" in capsys.readouterr().out
     told = {(asked[item], model, turns) for item, model, turns in words(back, "all")}
     every = words(Run(run), "talk") | words(Run(run), "sums")
     assert told == {(before[item], model, turns) for item, model, turns in every}
@@ -160,6 +164,7 @@ def test_lm_eval_files_come_back_with_prompts_references_and_scores(run: Path, t
     )
     assert results["results"]["sums"]["accuracy,none"] == pytest.approx(1 / 3)
     assert results["results"]["sums"]["accuracy_stderr,none"] == pytest.approx(math.sqrt(1 / 3) / math.sqrt(3))
+    assert isinstance(results["date"], float)  # as the tool's own EvalResults has it
     assert results["n-samples"] == {"sums": {"original": 3, "effective": 3}}
 
 
@@ -282,7 +287,9 @@ def test_a_model_index_is_what_the_hubs_own_reader_takes(run: Path, tmp_path: Pa
     assert name == "bad"
     assert found["sums", "accuracy", "accuracy"] == pytest.approx(1 / 3)
     rubric = next(iter(Run(run).manifest["rubrics"]))
-    assert found["talk", "win-rate", f"win-rate, overall, judge llm, rubric {rubric}"] == pytest.approx(0.25)
+    assert found[
+        "talk", "win-rate", f"win-rate, overall, judge llm, rubric {rubric}, against +good, one"
+    ] == pytest.approx(0.25)
 
 
 def test_a_model_card_shows_numbers_with_intervals_and_no_markup_of_a_name(run: Path, tmp_path: Path) -> None:
@@ -290,6 +297,12 @@ def test_a_model_card_shows_numbers_with_intervals_and_no_markup_of_a_name(run: 
     text = next(path for path in files if path.name == "bad.md").read_text(encoding="utf-8")
     assert "| sums | accuracy | 0.333 [" in text
     assert "| talk | llm |" in text
+    assert "Win rates and ratings are against +good, one." in text
+    assert "- llm by pairwise-general@" in text
+    assert "no judge card" in text
+    elo = next(line for line in text.splitlines() if "| online-elo |" in line)
+    assert re.search(r"\| \d+ ± \d+ \|", elo)  # a spread of order, in no brackets of an interval
+    assert re.search(r"\| hierarchical \| \d+ \[-?\d+, \d+\] \|", text)
     for line in text.splitlines():
         if line.startswith("| "):
             assert line.count("|") in (6, 9)

@@ -116,6 +116,13 @@ def _annotations(
         files.setdefault(f"{safe_name(model)}/{name}/annotations.json", []).append(row)
     for path, rows in files.items():
         out.add(path, document(rows))
+        if len({row["instruction"] for row in rows if row["is_switched_outputs"]} & {
+            row["instruction"] for row in rows if not row["is_switched_outputs"]
+        }):  # fmt: skip
+            out.note(
+                "annotations.json holds both orders, a row each: the tool's own standard error would take them for two "
+                "questions; the leaderboard's is over questions"
+            )
     one_of_each([pairs], out)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from statistics import fmean, stdev
 from typing import Any
 
@@ -56,7 +57,8 @@ def lm_eval(held: Held) -> Exported:
                 "config": {"model": record.get("backend", ""), "model_args": f"model={record.get('id', '')}"},
                 "model_name": model, "model_source": record.get("backend", ""),
                 "model_name_sanitized": safe_name(model),
-                "git_hash": None, "date": held.created, "harness": f"JudgeBench {held.version}",
+                "git_hash": None, "date": datetime.fromisoformat(held.created).timestamp(),
+                "harness": f"JudgeBench {held.version}",
             }  # fmt: skip
             out.add(f"{safe_name(model)}/results_{date}.json", document(whole))
     judged = sum(not each.judge.startswith("exact@") for each in held.verdicts)

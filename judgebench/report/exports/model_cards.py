@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from judgebench.files import safe_name
 from judgebench.report.exports.held import Exported, Held
-from judgebench.report.figures import count, grade, points, rate
+from judgebench.report.figures import count, grade, points, rate, spread
 from judgebench.report.markdown import plain
 
-FORMS = {"bradley-terry": points, "online-elo": points, "grade": grade}
+FORMS = {"bradley-terry": points, "hierarchical": points, "online-elo": points, "grade": grade}
 """Rating method → how its numbers are written; others are shares."""
 ABSOLUTE = ("win-rate", "grade")
 """Methods whose numbers go into a model-index: the others mean something only beside the models that were rated."""
@@ -22,7 +22,7 @@ def model_card(held: Held) -> Exported:
     out = Exported()
     summary = held.summary or {}
     for model in held.models:
-        tables = _exact(summary, model) + _judged(summary, model)
+        tables = _exact(summary, model) + _judged(held, model)
         if not tables:
             out.note(f"{model} has no number, and so no card")
             continue
@@ -45,10 +45,22 @@ def _exact(summary: Row, model: str) -> list[str]:
     return ["### Exact scores", "", head, *body, ""]
 
 
-def _judged(summary: Row, model: str) -> list[str]:
+def _judged(held: Held, model: str) -> list[str]:
+    summary = held.summary or {}
     rows = _rated(summary, model)
     if not rows:
         return []
+    others = opponents(held, model)
+    said = [f"Win rates and ratings are against {', '.join(map(plain, others))}.", ""] if others else []
+    known = {(row["judge"], row["rubric"]): row["text"] for row in summary.get("cards", ())}
+    baselines = {judge["name"] for judge in summary.get("judges", ()) if judge.get("baseline")}
+    for judge, rubric in dict.fromkeys((row["judge"], row["rubric"]) for row in rows):
+        text = "; ".join(
+            filter(
+                None, ("a baseline, no language model" if judge in baselines else "", known.get((judge, rubric), ""))
+            )
+        )
+        said += [f"- {plain(judge)} by {plain(rubric)}: {plain(text)}"] if text else []
     head = (
         "| suite | judge | rubric | dimension | method | value | questions | note |\n"
         "|---|---|---|---|---|---:|---:|---|"
@@ -59,7 +71,13 @@ def _judged(summary: Row, model: str) -> list[str]:
         f"{count(row['clusters'])} | {plain(row['note'])} |"
         for row in rows
     ]
-    return ["### Judged", "", head, *body, ""]
+    return ["### Judged", "", *said, *([""] if said and said[-1] else []), head, *body, ""]
+
+
+def opponents(held: Held, model: str) -> list[str]:
+    """The models that a model met in games, in the run's order: a win rate means nothing without them."""
+    met = {name for game in held.games if model in (game.left, game.right) for name in (game.left, game.right)}
+    return [name for name in held.models if name in met and name != model]
 
 
 def _rated(summary: Row, model: str) -> list[Row]:
@@ -69,6 +87,8 @@ def _rated(summary: Row, model: str) -> list[Row]:
 
 
 def _number(row: Row, form: Any) -> str:
+    if row.get("method") == "online-elo":  # its ends are a standard deviation away: no interval
+        return spread(row["value"], row["low"], row["high"])
     text: str = form(row["value"])
     return text if row["value"] is None or row["low"] is None else f"{text} [{form(row['low'])}, {form(row['high'])}]"
 
@@ -87,6 +107,8 @@ def model_index(held: Held) -> Exported:
         for row in _rated(summary, model):
             if row["method"] in ABSOLUTE and row["suite"]:
                 name = f"{row['method']}, {row['dimension']}, judge {row['judge']}, rubric {row['rubric']}"
+                others = opponents(held, model) if row["method"] == "win-rate" else []
+                name += f", against {_few(others)}" if others else ""
                 _metric(suites, row, row["method"], name, FORMS.get(row["method"], rate), out)
         if not suites:
             out.note(f"{model} has no number, and so no block")
@@ -103,6 +125,10 @@ def model_index(held: Held) -> Exported:
         out.add(f"{safe_name(model)}.yaml", yaml.safe_dump(block, sort_keys=False, allow_unicode=True, width=120))
     out.note("'dataset' names this project's suites; give it the Hub's own name where there is one")
     return out
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names) if len(names) <= 3 else f"{len(names)} models"
 
 
 def _metric(suites: dict[str, list[dict[str, Any]]], row: Row, type: str, name: str, form: Any, out: Exported) -> None:
