@@ -145,8 +145,12 @@ def test_nobody_listens_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(UserError, match="refused"):
         run(suite(tmp_path, GOOD))
     monkeypatch.setenv("JUDGEBENCH_MIRROR", "somewhere")
-    with pytest.raises(UserError, match="JUDGEBENCH_MIRROR"):
+    with pytest.raises(UserError, match="JUDGEBENCH_MIRROR is 'somewhere'"):
         run(suite(tmp_path, GOOD))
+    monkeypatch.setenv("JUDGEBENCH_MIRROR", "https://me:hidden-word@mirror.example")
+    with pytest.raises(UserError, match="may hold no user or password") as refused:
+        run(suite(tmp_path, GOOD))
+    assert "hidden-word" not in str(refused.value)
 
 
 def test_a_suite_with_its_own_items_has_nothing_to_fetch(

@@ -30,6 +30,7 @@ pytestmark = [
 ]
 
 CANARY = "sk-canary-of-the-workers-70145"
+PASSWORD = "pass-of-the-address-70145"
 
 SCRIPT = """
 import os, time, zlib
@@ -208,6 +209,28 @@ def test_the_key_reaches_the_server_and_neither_arguments_logs_cache_nor_the_run
     assert b"You sent ***" in (tmp_path / "cache" / "responses.sqlite").read_bytes()
     assert CANARY not in "".join(capfd.readouterr())
     assert not [path for path in files if CANARY.encode() in path.read_bytes()]
+
+
+@pytest.mark.parametrize("by", ["environment", "option", "options"])
+def test_an_address_with_a_password_is_refused_before_anything_travels(
+    nodes: TwoNodes, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    from ray.actor import ActorMethod
+
+    sent: list[Any] = []
+    monkeypatch.setattr(ActorMethod, "_remote", lambda self, *args, **more: sent.append((args, more)))
+    address = f"http://user:{PASSWORD}@127.0.0.1:9/v1"
+    options: dict[str, Any] = {}
+    if by == "environment":
+        monkeypatch.setenv("OPENAI_BASE_URL", address)
+    else:
+        options["base_url"] = address if by == "option" else ["http://127.0.0.1:9/v1", address]
+    with pytest.raises(UserError, match="may hold no user, password or query") as refused:
+        replicated(Model(name="m", backend="openai", id="some-model", options=options), Fleet())
+    assert PASSWORD not in str(refused.value)
+    assert sent == []
+    session = [path for path in nodes.session.rglob("*") if path.is_file() and not path.is_symlink()]
+    assert not [path for path in session if PASSWORD.encode() in path.read_bytes()]
 
 
 def test_the_workers_own_missing_key_is_said(nodes: TwoNodes, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,6 +29,7 @@ FORMED = "sk-" + "proj-" + "a1B2" * 8
         ({"metadata": ["hf_" + "x" * 30]}, "metadata.0"),
         ({"callback": "eyJ" + "a" * 12 + ".eyJ" + "b" * 12 + ".cc"}, "callback"),
         ({"text": '{"inner": {"password": "p"}}'}, "text.inner.password"),
+        ({"hook": ["see https://user:pass-word-1@host.example/v1"]}, "hook.0"),
     ],
 )
 def test_what_looks_like_a_key_is_named_by_its_place_and_never_quoted(value: dict[str, Any], place: str) -> None:
@@ -64,6 +65,7 @@ def test_what_looks_like_a_key_is_named_by_its_place_and_never_quoted(value: dic
         {"api_key": ""},
         {"key": 3, "token": None},
         {"text": "the secret of a good password is length; sk-short; task-force"},
+        {"text": "http://host:80/v1 and mailto:me@host.example, or http://host/a:b@c"},
         {"logit_bias": {"50256": -100}},
     ],
 )

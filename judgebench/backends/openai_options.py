@@ -64,11 +64,15 @@ def read_urls(model: Model, options: OpenAIOptions) -> list[str]:
         UserError: one is no address, or holds what must not be recorded.
     """
     given = options.base_url or os.environ.get("OPENAI_BASE_URL") or OFFICIAL
-    return list(dict.fromkeys(_checked(model, url) for url in ([given] if isinstance(given, str) else given)))
+    return list(dict.fromkeys(checked_url(model, url) for url in ([given] if isinstance(given, str) else given)))
 
 
-def _checked(model: Model, url: str) -> str:
-    """The address without its closing slash."""
+def checked_url(model: Model, url: str) -> str:
+    """The address without its closing slash.
+
+    Raises:
+        UserError: it is none, or holds what must not be recorded; the message holds none of that.
+    """
     try:
         parts = urllib.parse.urlsplit(url.strip())
         named = bool(parts.hostname and parts.hostname.encode("idna")) and parts.port != 0

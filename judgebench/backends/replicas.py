@@ -13,6 +13,7 @@ from typing import Any
 from judgebench import plugins
 from judgebench.backends import ray_cluster
 from judgebench.backends.desk import MOST_LOSSES, Asked, Desk
+from judgebench.backends.openai_options import checked_url
 from judgebench.backends.options import read_options
 from judgebench.backends.replica import STOCK, Fault, Method, Shard
 from judgebench.backends.secret_values import find_secret
@@ -77,7 +78,8 @@ class Replicas:
         fleet: how many, and what each may use.
 
     Raises:
-        UserError: a wrong option, one that looks like a key, or what the first replica refuses.
+        UserError: a wrong option, one that looks like a key, an address with a user, password or query, or what the
+            first replica refuses.
         MissingPackage: Ray is not installed.
         BackendError: no cluster, no place on it, or the first replica cannot start.
     """
@@ -86,8 +88,12 @@ class Replicas:
         kind = plugins.load("backends", model.backend)
         self.Options = kind.Options
         self.provides: frozenset[str] = getattr(kind, "provides", frozenset())
-        read_options(model, kind.Options)
-        carried = {name: os.environ[name] for name in CARRIED if os.environ.get(name)}
+        checked = read_options(model, kind.Options)
+        asks_here = model.backend in ON_DEVICES
+        carried = {} if asks_here else {name: os.environ[name] for name in CARRIED if os.environ.get(name)}
+        base_url = getattr(checked, "base_url", None) or ()
+        for url in (*carried.values(), *([base_url] if isinstance(base_url, str) else base_url)):
+            checked_url(model, url)
         options = {name: value for name, value in model.options.items() if name != "api_key_env"}
         if found := find_secret({**options, **carried}):
             raise UserError(f"model {model.name!r}: {found} looks like a key: it may not travel to Ray's workers")

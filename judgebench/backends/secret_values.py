@@ -22,8 +22,9 @@ _VALUE = re.compile(
     r"|r8_[A-Za-z0-9]{30,}|nvapi-[A-Za-z0-9_-]{20,}|pplx-[A-Za-z0-9]{20,}"
     r"|eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]+)"
     r"|(?i:^\s*(?:bearer|basic)\s+\S{8,})"
+    r"|(?i:\bhttps?://[^\s/?#@:]*:[^\s/?#@]+@)"
 )
-"""Forms that keys of well-known services have, signed web tokens, and a whole Authorization value."""
+"""Forms that keys of well-known services have, signed web tokens, Authorization values, passwords in addresses."""
 _VARIABLE = re.compile(
     r"(?:^|_)(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS)(?:_|$)|(?:APIKEY|_PAT)$", re.IGNORECASE
 )

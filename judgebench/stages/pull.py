@@ -136,14 +136,17 @@ def mirrored(url: str) -> str:
     """The address, with scheme and host of JUDGEBENCH_MIRROR where that is set.
 
     Raises:
-        UserError: the mirror is not an address.
+        UserError: the mirror is not an address, or holds a password.
     """
     mirror = os.environ.get("JUDGEBENCH_MIRROR", "")
     if not mirror:
         return url
     base = urllib.parse.urlsplit(mirror)
     if base.scheme not in ("http", "https") or not base.netloc:
-        raise UserError(f"JUDGEBENCH_MIRROR is {mirror!r}; allowed: http://HOST or https://HOST")
+        shown = mirror.rpartition("@")[2]
+        raise UserError(f"JUDGEBENCH_MIRROR is {shown!r}; allowed: http://HOST or https://HOST")
+    if "@" in base.netloc:
+        raise UserError(f"JUDGEBENCH_MIRROR may hold no user or password: addresses are printed ({base.hostname})")
     return urllib.parse.urlsplit(url)._replace(scheme=base.scheme, netloc=base.netloc).geturl()
 
 
