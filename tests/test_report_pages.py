@@ -92,8 +92,9 @@ def test_the_stage_writes_the_pages_of_a_long_run_and_takes_old_ones_away(tmp_pa
     run.write("report-items/page-0009.html", "old")
     report(run, quiet=True)
     found = sorted(path.name for path in (run.path / "report-items").iterdir())
-    assert found == ["page-0001.html", "page-0002.html"]
+    assert found == ["index.html", "page-0001.html", "page-0002.html"]
     main = (run.path / "report.html").read_text(encoding="utf-8")
-    assert re.findall(r'href="(report-items/[^"]+)"', main) == [f"report-items/{name}" for name in found]
-    texts = "".join((run.path / "report-items" / name).read_text(encoding="utf-8") for name in found)
+    pages = re.findall(r'href="(report-items/page[^"]+)"', main)
+    assert pages == [f"report-items/{name}" for name in found[1:]]
+    texts = "".join((run.path / name).read_text(encoding="utf-8") for name in pages)
     assert all(f"b on {at}" in texts for at in range(130))

@@ -138,20 +138,21 @@ def _group_title(group: Sequence[Verdict], turns: int) -> list[Child]:
     return [" · ".join(parts), " ", said]
 
 
-def _card(card: Card, baselines: frozenset[str], characters: int) -> Safe:
+def _card(card: Card, baselines: frozenset[str], characters: int, ident: str) -> Safe:
     question = one_line(shorten((card.item.question or card.item.turns)[0], 110)[0])
     flags = [badge(FLAGS[flag], "bad" if flag in ("failed", "unscored") else "warn") for flag in card.flags]
     category = badge(card.item.category) if card.item.category else None
     summary = element("summary", element("b", card.item.id), " ", category, flags, " ", element("span.muted", question))
-    attributes = {"data-suite": card.suite, "data-flags": " ".join(card.flags)}
+    attributes = {"id": ident, "data-suite": card.suite, "data-flags": " ".join(card.flags)}
     return element(
         "details.card", attributes, summary, _turns(card, characters), _verdicts(card, baselines, characters)
     )
 
 
 def items_section(
-    details: Details, baselines: frozenset[str], anchors: dict[str, str], pages: Sequence[tuple[str, str]] = ()
-) -> Safe:
+    details: Details, baselines: frozenset[str], anchors: dict[str, str], pages: Sequence[tuple[str, str]] = (),
+    first: int = 0,
+) -> Safe:  # fmt: skip
     """All cards by suite, behind controls that only a script shows.
 
     Args:
@@ -159,6 +160,7 @@ def items_section(
         baselines: judges that are no model.
         anchors: suite → its id on the page.
         pages: (address, title) of the pages that hold every item, where these cards do not.
+        first: number of the first card, by which lists name it.
     """
     if not details.items:
         return element("p.muted", "No items are part of this report.")
@@ -170,7 +172,13 @@ def items_section(
     for suite in distinct(card.suite for card in details.cards):
         heading = {"id": anchors[suite], "data-suite": suite}
         parts.append(element("h3.suite-heading", heading, suite))
-        parts.append([_card(card, baselines, details.characters) for card in details.cards if card.suite == suite])
+        parts.append(
+            [
+                _card(card, baselines, details.characters, f"item-{number}")
+                for number, card in enumerate(details.cards, first)
+                if card.suite == suite
+            ]
+        )
     return together(parts)
 
 
@@ -189,5 +197,6 @@ def _controls(details: Details) -> Safe:
         choice("suite", "Suite", [("", "all"), *((suite, suite) for suite in suites)]),
         choice("flag", "What to look at", [("", "everything"), *((flag, FLAGS[flag]) for flag in flags)]),
         element("button", {"id": "toggle", "type": "button"}, "Open or close all"),
+        element("p", {"id": "listed", "hidden": ""}),
         element("output", {"id": "count"}),
     )

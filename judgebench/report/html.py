@@ -6,66 +6,81 @@ import base64
 import hashlib
 from collections.abc import Sequence
 
-from judgebench.report import apart, judged, overview, protocols, sway
-from judgebench.report.cards import badge, items_section
+from judgebench.report import apart, exact, judge_record, judged, overview, protocols, sway
+from judgebench.report.brief import brief_table
+from judgebench.report.cards import items_section
 from judgebench.report.charts import Axis, Point, dot_plot, fitted, shares, spanning
 from judgebench.report.details import Details
-from judgebench.report.figures import MISSING, count, estimate, rate, share
+from judgebench.report.figures import count, estimate, rate, share
+from judgebench.report.heat import heat_map, legend
+from judgebench.report.html_tables import LEVELS, baseline_badge, fold, linked, table_of
 from judgebench.report.judged import Group
 from judgebench.report.markup import Child, Safe, element, raw, together
 from judgebench.report.script import SCRIPT
-from judgebench.report.styles import STEPS, STYLES
-from judgebench.report.tables import Cell, Column, Row, Summary, Table, baselines, distinct, matching, suite_label
+from judgebench.report.styles import STYLES
+from judgebench.report.tables import Row, Summary, baselines, distinct, matching, suite_label
 from judgebench.report.usage import usage_table
+from judgebench.report.ways import Ways
 
-LEVELS = {"": ("", ""), "warn": (" !", " (warning)"), "bad": (" !!", " (too high)")}
-"""Level → its mark and what a screen reader hears."""
+Section = tuple[str, str, Safe]
+"""(id, title, content)."""
 
 
-def render_html(summary: Summary, details: Details, pages: Sequence[tuple[str, str]] = ()) -> str:
+def render_html(
+    summary: Summary, details: Details, pages: Sequence[tuple[str, str]] = (), ways: Ways | None = None,
+    first: Sequence[Section] = (),
+) -> str:  # fmt: skip
     """The whole page as text: no network, no scripts but our own, everything that a model or user wrote escaped.
 
     Args:
         summary: a run's summary.json, decoded.
         details: the items to show, from `judgebench.report.details.gather`.
         pages: (address, title) of the pages that hold every item, where this one does not.
+        ways: links numbers to the items behind them; None links nothing.
+        first: sections that stand before all others.
     """
-    suites = distinct([*(suite["name"] for suite in summary["suites"]), *(card.suite for card in details.cards)])
-    anchors = {suite: f"items-{number}" for number, suite in enumerate(suites)}
+    anchors = anchors_of(summary, details)
     shown = {card.suite for card in details.cards}
     links = {suite: anchor for suite, anchor in anchors.items() if suite in shown}
-    sections: list[tuple[str, str, Safe]] = [("counts", "Counts", _counts(summary))]
-    if summary["warnings"]:
-        lines = [element("li", line) for line in summary["warnings"]]
-        sections.append(("warnings", "Warnings", element("ul.warnings", lines)))
+    sections: list[Section] = [*first, ("glance", "At a glance", _glance(summary, ways))]
     if summary["accuracy"]:
-        sections.append(("exact", "Exact scores", _exact(summary, links)))
+        sections.append(("exact", "Exact scores", _exact(summary, links, ways)))
     found = judged.groups(summary)
     if found:
-        blocks = [_group(summary, group, f"judged-{number}", links) for number, group in enumerate(found)]
+        blocks = [_group(summary, group, f"judged-{number}", links, ways) for number, group in enumerate(found)]
         notes = [element("p.muted", judged.RANK_NOTE)]
         if any(row["method"] == "online-elo" for row in summary["ratings"]):
             notes.append(element("p.muted", judged.ELO_NOTE))
         sections.append(("judged", "Judged", together(notes, blocks)))
+    if summary["answers"]:
+        sections.append(("counts", "Answers", table_of(overview.answers_table(summary), ways, caption=False)))
     sections.append(("run", "What was run", _run(summary)))
     if summary["usage"]:
-        sections.append(("usage", "Usage", _table(usage_table(summary), caption=False)))
+        sections.append(("usage", "Usage", table_of(usage_table(summary), caption=False)))
     sections.append(("items", "Items", items_section(details, baselines(summary), anchors, pages)))
     menu = element("nav", {"aria-label": "Sections"}, element("ul", [_menu(*section) for section in sections]))
     body = [element("section", element("h2", {"id": name}, title), content) for name, title, content in sections]
-    page = element("body", _header(summary), element("main", menu, body), raw("script", SCRIPT))
+    lists = ways.data() if ways is not None and not ways.address else None
+    page = element("body", _header(summary), element("main", menu, body), lists, raw("script", SCRIPT))
     return f"<!DOCTYPE html>\n{element('html', {'lang': 'en'}, head(summary), page)}\n"
 
 
-def head(summary: Summary, title: str = "") -> Safe:
+def anchors_of(summary: Summary, details: Details) -> dict[str, str]:
+    """Suite → the id of its items on the page."""
+    suites = distinct([*(suite["name"] for suite in summary["suites"]), *(card.suite for card in details.cards)])
+    return {suite: f"items-{number}" for number, suite in enumerate(suites)}
+
+
+def head(summary: Summary, title: str = "", script: str = SCRIPT) -> Safe:
     """The head of a page: its policy lets nothing in but our own style and script.
 
     Args:
         summary: a run's summary.json, decoded.
         title: what the page holds; empty for the report itself.
+        script: the one that may run.
     """
     policy = (
-        f"default-src 'none'; style-src '{_digest(STYLES)}'; script-src '{_digest(SCRIPT)}'; "
+        f"default-src 'none'; style-src '{_digest(STYLES)}'; script-src '{_digest(script)}'; "
         "base-uri 'none'; form-action 'none'"
     )
     return element(
@@ -88,7 +103,7 @@ def _header(summary: Summary) -> Safe:
     suites = ", ".join(suite["name"] for suite in summary["suites"]) or "no suites"
     judges: list[Child] = []
     for name in distinct(judge["name"] for judge in summary["judges"]):
-        judges += [", " if judges else "; judged by ", name, _baseline(name in baselines(summary))]
+        judges += [", " if judges else "; judged by ", name, baseline_badge(name in baselines(summary))]
     made = f"Run of {summary['created']}, JudgeBench {summary['judgebench']}"
     return element(
         "header",
@@ -98,93 +113,56 @@ def _header(summary: Summary) -> Safe:
     )
 
 
-def _baseline(is_baseline: bool) -> Safe | None:
-    return badge("baseline", "baseline") if is_baseline else None
-
-
 def _menu(name: str, title: str, _: Safe) -> Safe:
     return element("li", element("a", {"href": f"#{name}"}, title))
 
 
-def _cell(cell: Cell, column: Column, first: bool) -> Safe:
-    mark, spoken = LEVELS[cell.level]
-    attributes = {"data-sort": None if cell.sort is None else f"{cell.sort:.12g}"}
-    content = (
-        cell.text,
-        _baseline(cell.badge == "baseline"),
-        element("span", {"aria-hidden": "true"}, mark) if mark else None,
-        element("span.unseen", spoken) if spoken else None,
-    )
-    kind = "number" if column.numeric else "words"
-    if first:
-        return element(f"th.{kind}", attributes, {"scope": "row"}, content)
-    return element(f"td.{kind}.{cell.level}" if cell.level else f"td.{kind}", attributes, content)
+def _glance(summary: Summary, ways: Ways | None) -> Safe:
+    """What matters first: the leaderboard, and beside it what makes it doubtful."""
+    parts: list[Child] = []
+    board = brief_table(summary)
+    if board.rows:
+        parts.append(table_of(board, ways, caption=False))
+    parts.append(_tiles(summary, ways))
+    if summary["warnings"]:
+        lines = [element("li", line) for line in summary["warnings"]]
+        parts += [element("h3", {"id": "warnings"}, "Warnings"), element("ul.warnings", lines)]
+    return together(parts)
 
 
-def _table(table: Table, *, caption: bool = True) -> Safe:
-    heads = [
-        element("th.number" if column.numeric else "th", {"scope": "col"}, column.title) for column in table.columns
-    ]
-    named = next((place for place, column in enumerate(table.columns) if not column.numeric), 0)
-    rows = [
-        element(
-            "tr",
-            [
-                _cell(cell, column, place == named)
-                for place, (cell, column) in enumerate(zip(row, table.columns, strict=True))
-            ],
-        )
-        for row in table.rows
-    ]
-    written = element(
-        "table.sortable",
-        element("caption" if caption else "caption.unseen", table.title),
-        element("thead", element("tr", heads)),
-        element("tbody", rows),
-    )
-    box = element("div.scroll", {"tabindex": "0", "role": "region", "aria-label": table.title}, written)
-    return together(box, _remarks(table.remarks))
-
-
-def _remarks(lines: tuple[str, ...]) -> Safe | None:
-    return element("ul.remarks", [element("li", line) for line in lines]) if lines else None
-
-
-def _fold(title: str, *content: Child) -> Safe:
-    return element("details.fold", element("summary", title), content)
-
-
-def _counts(summary: Summary) -> Safe:
+def _tiles(summary: Summary, ways: Ways | None) -> Safe:
     tiles = []
     for entry in overview.headline_counts(summary):
         mark, spoken = LEVELS[entry.alarm]
         whole = f" of {count(entry.whole)} ({share(entry.part, entry.whole)})" if entry.whole else ""
+        number = element(
+            "b",
+            linked(ways, entry.where if entry.part else None, count(entry.part)),
+            mark,
+            element("span.unseen", spoken) if spoken else None,
+        )
         tiles.append(
             element(
-                f"li.tile.{entry.alarm}" if entry.alarm else "li.tile",
-                element("b", count(entry.part) + mark, element("span.unseen", spoken) if spoken else None),
-                element("small", entry.label + whole),
+                f"li.tile.{entry.alarm}" if entry.alarm else "li.tile", number, element("small", entry.label + whole)
             )
         )
-    parts = [element("ul.tiles", tiles) if tiles else element("p.muted", "Nothing has been answered yet.")]
-    if summary["answers"]:
-        parts.append(_table(overview.answers_table(summary)))
-    parts.append(element("p.muted", overview.THRESHOLDS))
-    return together(parts)
+    if not tiles:
+        return element("p.muted", "Nothing has been answered yet.")
+    return together(element("ul.tiles", tiles), element("p.muted", overview.THRESHOLDS))
 
 
 def _run(summary: Summary) -> Safe:
     parts: list[Child] = []
     if summary["models"]:
-        parts.append(_table(overview.models_table(summary)))
+        parts.append(table_of(overview.models_table(summary)))
     if summary["judges"]:
-        parts.append(_table(overview.judges_table(summary)))
+        parts.append(table_of(overview.judges_table(summary)))
     for suite in overview.suite_facts(summary):
         facts = f"{suite.items} · scorer: {suite.scorer} · licence: {suite.license}"
         parts += [element("h3", suite.name), element("p", suite.about) if suite.about else None, element("p", facts)]
         if suite.missing:
             files = element("ul", [element("li.mono", name) for name in suite.missing])
-            parts.append(_fold(f"{len(suite.missing):,} files of this suite were not found", files))
+            parts.append(fold(f"{len(suite.missing):,} files of this suite were not found", files))
     return together(parts)
 
 
@@ -194,8 +172,8 @@ def _link(suite: str, links: dict[str, str]) -> Safe | None:
     return element("p", element("a", {"href": f"#{links[suite]}", "data-suite": suite}, f"Items of {suite}"))
 
 
-def _exact(summary: Summary, links: dict[str, str]) -> Safe:
-    parts: list[Child] = [_table(overview.accuracy_table(summary), caption=False)]
+def _exact(summary: Summary, links: dict[str, str], ways: Ways | None) -> Safe:
+    parts: list[Child] = [table_of(exact.accuracy_table(summary), ways, caption=False)]
     figures = []
     kinds = dict.fromkeys((row["suite"], row["dimension"]) for row in summary["accuracy"])
     for number, (suite, dimension) in enumerate(kinds):
@@ -205,8 +183,8 @@ def _exact(summary: Summary, links: dict[str, str]) -> Safe:
         plot = dot_plot(f"exact-{number}", title, points, shares(f"{dimension}, with 95 % interval"))
         figures.append(element("figure", element("figcaption", title), plot, _link(suite, links)))
     parts.append(element("div.panels", figures))
-    tables = [overview.extraction_table(summary), *overview.category_tables(summary)]
-    parts += [_fold(table.title, _table(table, caption=False)) for table in tables if table.rows]
+    tables = [exact.extraction_table(summary), *exact.category_tables(summary)]
+    parts += [fold(table.title, table_of(table, ways, caption=False)) for table in tables if table.rows]
     return together(parts)
 
 
@@ -214,27 +192,29 @@ def _point(row: Row, text: str) -> Point:
     return Point(label=row["model"], text=text, value=row["value"], low=row["low"], high=row["high"])
 
 
-def _group(summary: Summary, group: Group, ident: str, links: dict[str, str]) -> Safe:
+def _group(summary: Summary, group: Group, ident: str, links: dict[str, str], ways: Ways | None) -> Safe:
     title = judged.group_title(summary, group)
-    mark = _baseline(group.judge in baselines(summary))
+    mark = baseline_badge(group.judge in baselines(summary))
     parts: list[Child] = [element("h3", {"id": ident}, title, " ", mark), _link(group.suite, links)]
     card = judged.card_line(summary, group)
     parts += [element("p.muted", card)] if card else []
     boards = [judged.leaderboard(summary, group, dimension) for dimension in group.dimensions]
-    parts += [together(element("h4", board.title), _table(board, caption=False)) for board in boards if board.rows]
+    parts += [
+        together(element("h4", board.title), table_of(board, ways, caption=False)) for board in boards if board.rows
+    ]
     parts.append(_plots(summary, group, ident))
-    heats = [_heat(summary, group, dimension) for dimension in group.dimensions]
+    heats = [heat_map(summary, group, dimension, ways) for dimension in group.dimensions]
     if any(heats):
-        parts += [element("h4", "Win rates: row over column"), _legend(), element("div.heats", heats)]
-    parts += [_table(table) for table in protocols.protocol_tables(summary, group)]
+        parts += [element("h4", "Win rates: row over column"), legend(), element("div.heats", heats)]
+    parts += [table_of(table, ways) for table in protocols.protocol_tables(summary, group)]
     cells = protocols.cells_table(summary, group)
-    parts += [_fold(cells.title, _table(cells, caption=False))] if cells.rows else []
-    tables = [judged.verdicts_table(summary, group), judged.bias_table(summary, group)]
+    parts += [fold(cells.title, table_of(cells, ways, caption=False))] if cells.rows else []
+    tables = [judge_record.verdicts_table(summary, group), judge_record.bias_table(summary, group)]
     tables += [sway.sway_table(summary, group), sway.debiased_table(summary, group), apart.apart_table(summary, group)]
-    parts += [_table(table) for table in tables if table.rows]
-    pairs = judged.pairs_table(summary, group)
+    parts += [table_of(table, ways) for table in tables if table.rows]
+    pairs = judge_record.pairs_table(summary, group)
     if pairs.rows:
-        parts.append(_fold("Wins, ties and losses of every pair", _table(pairs, caption=False)))
+        parts.append(fold("Wins, ties and losses of every pair", table_of(pairs, ways, caption=False)))
     return together(parts)
 
 
@@ -268,36 +248,3 @@ def _axis(method: str, points: list[Point]) -> Axis:
     if method == "online-elo":
         return fitted("online Elo, ± one sd over shuffles", points, reference=1000.0)
     return fitted(f"{method}, with 95 % interval", points)
-
-
-def _heat(summary: Summary, group: Group, dimension: str) -> Safe | None:
-    found = judged.matrix(summary, group, dimension)
-    if not found.models:
-        return None
-    rows = []
-    for left in found.models:
-        cells = [element("th", {"scope": "row"}, left)]
-        for right in found.models:
-            value, low, high, games = found.cells.get((left, right), (None, None, None, 0))
-            if left == right:
-                cells.append(element("td.none", "·"))
-            elif value is None:
-                cells.append(element("td.none", MISSING, element("small", f"{count(games)} games")))
-            else:
-                text = estimate(value, low, high)
-                number, _, interval = text.partition(" ")
-                small = element("small", f"{interval}", element("br"), f"{count(games)} games")
-                cells.append(element(f"td.h{round(value * STEPS)}", element("b", number), small))
-        rows.append(element("tr", cells))
-    head = element("tr", element("td"), [element("th", {"scope": "col"}, model) for model in found.models])
-    label = judged.dimension_label(summary, group, dimension)
-    table = element("table.heat", element("caption", label), element("thead", head), element("tbody", rows))
-    name = f"Win rates, {label}"
-    return element("div.scroll", {"tabindex": "0", "role": "region", "aria-label": name}, table)
-
-
-def _legend() -> Safe:
-    steps = [element(f"i.h{step}") for step in range(STEPS + 1)]
-    return element(
-        "p.legend", {"aria-hidden": "true"}, element("span", "row loses"), steps, element("span", "row wins")
-    )

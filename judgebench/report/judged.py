@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
+from judgebench.report.behind import Where
 from judgebench.report.contaminated import taint
 from judgebench.report.figures import (
     MISSING,
     count,
-    counted_share,
     estimate,
     grade,
-    level,
-    out_of,
     points,
     rate,
-    signed,
     spread,
 )
-from judgebench.report.overview import reasons
 from judgebench.report.places import ranked
 from judgebench.report.tables import (
     Cell,
@@ -61,6 +59,16 @@ class Group(Record, frozen=True, kw_only=True):
     """``name@hash``."""
     dimensions: tuple[str, ...]
     """In the order of the run."""
+
+    def where(
+        self, of: Literal["verdicts", "games", "orders"], dimension: str, what: str = "", model: str = "",
+        other: str = "",
+    ) -> Where:  # fmt: skip
+        """The items behind a number of this group."""
+        return Where(
+            of=of, what=what, suite=self.suite, judge=self.judge, rubric=self.rubric, dimension=dimension,
+            model=model, other=other,
+        )  # fmt: skip
 
     @property
     def fields(self) -> dict[str, str]:
@@ -170,6 +178,7 @@ def leaderboard(summary: Summary, group: Group, dimension: str) -> Table:
     for model in distinct([row["model"] for row in headline] + [row["model"] for row in ratings]):
         of_model = {row["method"]: row for row in ratings if row["model"] == model}
         best, worst = ranks.get(model, (0, 0))
+        where = group.where("games", dimension, model=model)
         cells = [
             Cell(text=MISSING if not best else f"{best}" if best == worst else f"{best}–{worst}", sort=best or None),
             Cell(text=model + remarks.mark(taint(summary, group.suite, model))),
@@ -180,9 +189,9 @@ def leaderboard(summary: Summary, group: Group, dimension: str) -> Table:
                 cells.append(Cell(text=MISSING + remarks.mark(f"no {method} rating")))
             else:
                 mark = remarks.mark("" if common else row["note"])
-                cells.append(Cell(text=rating_text(row) + mark, sort=row["value"]))
+                cells.append(Cell(text=rating_text(row) + mark, sort=row["value"], where=where))
         first = next(iter(of_model.values()))
-        cells += [Cell(text=count(first[field]), sort=first[field]) for field in ("n", "clusters")]
+        cells += [Cell(text=count(first[field]), sort=first[field], where=where) for field in ("n", "clusters")]
         rows.append(tuple(cells))
     columns = (
         Column(title="Rank", brief="rank"),
@@ -233,106 +242,3 @@ def matrix_table(summary: Summary, group: Group, dimension: str) -> Table:
     columns = (name_column("Row over column"), *(Column(title=model, brief=model) for model in found.models))
     title = f"{dimension_label(summary, group, dimension)}: win rate of the row over the column"
     return Table(title=title, columns=columns, rows=tuple(rows))
-
-
-def pairs_table(summary: Summary, group: Group) -> Table:
-    """Wins, ties and losses of every pair that met, with the swap policy they were counted by."""
-    columns = (
-        name_column("Dimension"),
-        name_column("Left"),
-        name_column("Right"),
-        Column(title="Wins", brief="W"),
-        Column(title="Ties", brief="T"),
-        Column(title="Losses", brief="L"),
-        Column(title="Win rate of left [95 % interval]", brief="win rate [95 %]"),
-        Column(title="Games"),
-        Column(title="Questions"),
-        Column(title="Left out", brief="out"),
-        Column(title="Swap policy", numeric=False),
-    )
-    rows = []
-    for row in matching(summary["pairs"], **group.fields):
-        tried = row["n"] + row["left_out"]
-        rows.append(
-            (
-                Cell(text=dimension_label(summary, group, row["dimension"])),
-                Cell(text=row["left"]),
-                Cell(text=row["right"]),
-                *(Cell(text=count(row[field]), sort=row[field]) for field in ("wins", "ties", "losses")),
-                Cell(text=estimate(row["win_rate"], row["low"], row["high"]), sort=row["win_rate"]),
-                *(Cell(text=count(row[field]), sort=row[field]) for field in ("n", "clusters")),
-                Cell(
-                    text=counted_share(row["left_out"], tried),
-                    sort=row["left_out"],
-                    level=level(row["left_out"], tried),
-                ),
-                Cell(text=row["policy"]),
-            )
-        )
-    remarks = ("Left out: games in which one order has no verdict; they count for neither side.",) if rows else ()
-    return Table(title="Pairs", columns=columns, rows=tuple(rows), remarks=remarks)
-
-
-def verdicts_table(summary: Summary, group: Group) -> Table:
-    """How many of the planned verdicts were scored, by order, and why the others were not."""
-    columns = (
-        name_column("Dimension"),
-        Column(title="Scored/planned", brief="scored"),
-        Column(title="Unscored", brief="unscored"),
-        Column(title="First order", brief="1st order"),
-        Column(title="Second order", brief="2nd order"),
-        Column(title="Reasons", numeric=False),
-    )
-    rows = []
-    for row in matching(summary["verdicts"], **group.fields):
-        orders = [row["by_order"].get(order) for order in ("first", "second")]
-        rows.append(
-            (
-                Cell(text=row["dimension"]),
-                Cell(
-                    text=out_of(row["scored"], row["planned"]),
-                    sort=row["scored"],
-                    level=level(row["unscored"], row["planned"]),
-                ),
-                Cell(
-                    text=counted_share(row["unscored"], row["planned"]),
-                    sort=row["unscored"],
-                    level=level(row["unscored"], row["planned"]),
-                ),
-                *(Cell(text=out_of(order["scored"], order["planned"]) if order else MISSING) for order in orders),
-                Cell(text=reasons(row["reasons"])),
-            )
-        )
-    return Table(title="Verdicts", columns=columns, rows=tuple(rows))
-
-
-def bias_table(summary: Summary, group: Group) -> Table:
-    """The judge's position bias and consistency, per dimension."""
-    columns = (
-        name_column("Dimension"),
-        Column(title="Pairs judged in both orders", brief="pairs"),
-        Column(title="First answer preferred", brief="first"),
-        Column(title="Position bias", brief="bias"),
-        Column(title="Consistency", brief="consist."),
-        Column(title="Conflict rate", brief="conflict"),
-        Column(title="Flips", brief="flips"),
-        Column(title="Flip rate", brief="flip rate"),
-    )
-    rows = tuple(
-        (
-            Cell(text=dimension_label(summary, group, row["dimension"])),
-            Cell(text=count(row["pairs"]), sort=row["pairs"]),
-            Cell(text=rate(row["first_rate"]), sort=row["first_rate"]),
-            Cell(text=signed(row["position_bias"]), sort=row["position_bias"]),
-            Cell(text=rate(row["consistency"]), sort=row["consistency"]),
-            Cell(text=rate(row["conflict_rate"]), sort=row["conflict_rate"]),
-            Cell(text=count(row["flips"]), sort=row["flips"]),
-            Cell(text=rate(row["flip_rate"]), sort=row["flip_rate"]),
-        )
-        for row in matching(summary["bias"], **group.fields)
-    )
-    remarks = (
-        "Position bias: first answer preferred minus one half; 0 is none, +0.5 always the first. "
-        "Conflict: win, tie or loss changes with the order. Flip: the winner changes sides.",
-    )
-    return Table(title="Position bias and consistency", columns=columns, rows=rows, remarks=remarks if rows else ())

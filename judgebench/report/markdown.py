@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from judgebench.report import apart, judged, overview, protocols, sway
+from judgebench.report import apart, exact, judge_record, judged, overview, protocols, sway
 from judgebench.report.figures import count, share
 from judgebench.report.tables import Cell, Summary, Table, distinct, judge_label
 from judgebench.report.usage import usage_table
@@ -59,8 +59,8 @@ def render_markdown(summary: Summary) -> str:
     lines = [f"# {plain(summary['run'])}", "", *_header(summary), *_counts(summary)]
     if summary["warnings"]:
         lines += ["## Warnings", "", *(f"- {plain(line)}" for line in summary["warnings"]), ""]
-    lines += titled(overview.accuracy_table(summary), 2)
-    for table in (overview.extraction_table(summary), *overview.category_tables(summary)):
+    lines += titled(exact.accuracy_table(summary), 2)
+    for table in (exact.extraction_table(summary), *exact.category_tables(summary)):
         lines += titled(table, 3)
     lines += _judged(summary)
     lines += _run(summary)
@@ -105,7 +105,13 @@ def _judged(summary: Summary) -> list[str]:
             lines += titled(judged.matrix_table(summary, group, dimension), 4)
         for table in protocols.protocol_tables(summary, group):
             lines += titled(table, 4)
-        mine = (judged.pairs_table, judged.verdicts_table, judged.bias_table, sway.sway_table, sway.debiased_table)
+        mine = (
+            judge_record.pairs_table,
+            judge_record.verdicts_table,
+            judge_record.bias_table,
+            sway.sway_table,
+            sway.debiased_table,
+        )
         for made in (*mine, apart.apart_table):
             lines += titled(made(summary, group), 4)
     return lines

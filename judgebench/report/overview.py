@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from judgebench.report.contaminated import taint
+from judgebench.report.behind import Where
 from judgebench.report.figures import (
     BAD_ABOVE,
     MISSING,
@@ -12,24 +12,17 @@ from judgebench.report.figures import (
     Level,
     count,
     counted_share,
-    estimate,
     level,
     out_of,
-    rate,
-    share,
 )
 from judgebench.report.tables import (
     Cell,
     Column,
-    Remarks,
     Row,
     Summary,
     Table,
-    distinct,
     judge_cell,
-    matching,
     name_column,
-    suite_label,
 )
 from judgebench.types import Record
 
@@ -51,6 +44,8 @@ class Count(Record, frozen=True, kw_only=True):
     """Out of how many; 0 where the count stands alone."""
     alarm: Level = ""
     """How alarming it is."""
+    where: Where | None = None
+    """What was counted."""
 
 
 class SuiteFact(Record, frozen=True, kw_only=True):
@@ -94,19 +89,43 @@ def headline_counts(summary: Summary) -> list[Count]:
         answered = sum(row["answered"] for row in answers)
         truncated = sum(row["truncated"] for row in answers)
         counts += [
-            Count(label="answers planned", part=planned, whole=0),
-            Count(label="answered", part=answered, whole=planned, alarm=level(planned - answered, planned)),
-            Count(label="answers truncated", part=truncated, whole=planned, alarm=level(truncated, planned)),
+            Count(label="answers planned", part=planned, whole=0, where=Where(of="answers", what="planned")),
+            Count(
+                label="answered",
+                part=answered,
+                whole=planned,
+                alarm=level(planned - answered, planned),
+                where=Where(of="answers", what="answered"),
+            ),
+            Count(
+                label="answers truncated",
+                part=truncated,
+                whole=planned,
+                alarm=level(truncated, planned),
+                where=Where(of="answers", what="truncated"),
+            ),
         ]
-    exact = _once_each(summary["accuracy"])
+    exact = once_each(summary["accuracy"])
     if exact:
         planned = sum(row["planned"] for row in exact)
         unscored = sum(row["unscored"] for row in exact)
         unextracted = sum(row["unextracted"] for row in exact)
         scored = sum(row["n"] for row in exact)
         counts += [
-            Count(label="exact scores", part=scored, whole=planned, alarm=level(unscored, planned)),
-            Count(label="unextracted", part=unextracted, whole=planned, alarm=level(unextracted, planned)),
+            Count(
+                label="exact scores",
+                part=scored,
+                whole=planned,
+                alarm=level(unscored, planned),
+                where=Where(of="exact", what="scored"),
+            ),
+            Count(
+                label="unextracted",
+                part=unextracted,
+                whole=planned,
+                alarm=level(unextracted, planned),
+                where=Where(of="exact", what="unextracted"),
+            ),
         ]
     judged = summary["verdicts"]
     if judged:
@@ -115,16 +134,36 @@ def headline_counts(summary: Summary) -> list[Count]:
         unscored = sum(row["unscored"] for row in judged)
         unreadable = sum(_unreadable(row) for row in judged)
         counts += [
-            Count(label="verdicts scored", part=scored, whole=planned, alarm=level(unscored, planned)),
-            Count(label="unreadable", part=unreadable, whole=planned, alarm=level(unreadable, planned)),
+            Count(
+                label="verdicts scored",
+                part=scored,
+                whole=planned,
+                alarm=level(unscored, planned),
+                where=Where(of="verdicts", what="scored"),
+            ),
+            Count(
+                label="unreadable",
+                part=unreadable,
+                whole=planned,
+                alarm=level(unreadable, planned),
+                where=Where(of="verdicts", what="unreadable"),
+            ),
         ]
         other = unscored - unreadable
         if other > 0:
-            counts.append(Count(label="otherwise unscored", part=other, whole=planned, alarm=level(other, planned)))
+            counts.append(
+                Count(
+                    label="otherwise unscored",
+                    part=other,
+                    whole=planned,
+                    alarm=level(other, planned),
+                    where=Where(of="verdicts", what="otherwise unscored"),
+                )
+            )
     return counts
 
 
-def _once_each(rows: Sequence[Row]) -> list[Row]:
+def once_each(rows: Sequence[Row]) -> list[Row]:
     """One row for each suite, model and scorer: accuracy, or the first dimension; an answer has several of them."""
     found: dict[tuple[str, str, str], Row] = {}
     for row in rows:
@@ -193,132 +232,24 @@ def answers_table(summary: Summary) -> Table:
             (
                 Cell(text=row["suite"]),
                 Cell(text=row["model"]),
-                Cell(text=count(planned), sort=planned),
+                Cell(text=count(planned), sort=planned, where=_answers(row, "planned")),
                 Cell(
                     text=out_of(row["answered"], planned),
                     sort=row["answered"],
                     level=level(planned - row["answered"], planned),
+                    where=_answers(row, "answered"),
                 ),
-                _alarming(row["failed"], planned),
-                _alarming(row["unfinished"], planned),
-                _alarming(row["truncated"], planned),
+                *(alarming(row[what], planned, _answers(row, what)) for what in ("failed", "unfinished", "truncated")),
                 Cell(text=reasons(row["failures"])),
             )
         )
     return Table(title="Answers", columns=columns, rows=tuple(rows))
 
 
-def _alarming(part: int, whole: int) -> Cell:
-    return Cell(text=counted_share(part, whole), sort=part, level=level(part, whole))
+def _answers(row: Row, what: str) -> Where:
+    return Where(of="answers", what=what, suite=row["suite"], model=row["model"])
 
 
-def accuracy_table(summary: Summary) -> Table:
-    """Exact scores with their 95 % intervals, extraction and truncation beside."""
-    accuracy = summary["accuracy"]
-    several = any(row["dimension"] != "accuracy" for row in accuracy)
-    remarks = Remarks()
-    columns = [
-        name_column("Suite"),
-        name_column("Model"),
-        Column(title="Accuracy [95 % interval]", brief="accuracy [95 %]"),
-        Column(title="Scored/planned", brief="scored"),
-        Column(title="Accuracy among the read", brief="read"),
-        Column(title="Questions"),
-        Column(title="Extraction rate"),
-        Column(title="Unextracted", brief="unex."),
-        Column(title="Truncated", brief="trunc."),
-        Column(title="Scorer", numeric=False),
-    ]
-    if several:
-        columns.insert(2, name_column("Dimension"))
-    rows = []
-    for row in accuracy:
-        why = "; ".join(part for part in (row["note"], _unscored_reasons(row)) if part)
-        tainted = taint(summary, row["suite"], row["model"])
-        cells = [
-            Cell(text=row["suite"]),
-            Cell(text=row["model"] + remarks.mark(tainted)),
-            Cell(text=estimate(row["value"], row["low"], row["high"]) + remarks.mark(why), sort=row["value"]),
-            Cell(text=out_of(row["n"], row["planned"]), sort=row["n"], level=level(row["unscored"], row["planned"])),
-            Cell(text=rate(row["accuracy_read"]), sort=row["accuracy_read"]),
-            Cell(text=count(row["clusters"]), sort=row["clusters"]),
-            Cell(text=share(row["n"] - row["unextracted"], row["n"]), sort=row["n"] - row["unextracted"]),
-            _alarming(row["unextracted"], row["n"]),
-            _alarming(row["truncated"], row["n"]),
-            Cell(text=row["scorer"]),
-        ]
-        if several:
-            cells.insert(2, Cell(text=row["dimension"]))
-        rows.append(tuple(cells))
-    return Table(title="Exact scores", columns=tuple(columns), rows=tuple(rows), remarks=remarks.lines())
-
-
-def extraction_table(summary: Summary) -> Table:
-    """Both rules of each exact scorer beside one another: accuracy, and the share each could read; no rows without."""
-    columns = [
-        name_column("Suite"),
-        name_column("Model"),
-        Column(title="Accuracy, strict rule", brief="strict"),
-        Column(title="Read by it", brief="read"),
-        Column(title="Among the read, strict"),
-        Column(title="Accuracy, flexible rule", brief="flexible"),
-        Column(title="Read by it, flexible", brief="read"),
-        Column(title="Among the read, flexible"),
-        Column(title="Rules differ", brief="differ"),
-        Column(title="Headline", numeric=False),
-        Column(title="Unread, by a model", numeric=False, brief="unread, by a model"),
-    ]
-    rows = []
-    for row in summary.get("extraction", ()):
-        cells = [Cell(text=row["suite"]), Cell(text=row["model"])]
-        for name in ("strict", "flexible"):
-            rule = row["rules"][name]
-            read = rule["n"] - rule["unextracted"]
-            cells += [
-                Cell(text=rate(rule["value"]), sort=rule["value"]),
-                Cell(text=share(read, rule["n"]), sort=read),
-                Cell(text=rate(rule["accuracy_read"]), sort=rule["accuracy_read"]),
-            ]
-        cells += [_alarming(row["differ"], row["rules"]["strict"]["n"]), Cell(text=row["headline"])]
-        by_models = [
-            f"{each['by']}: {count(each['read'])} of {count(each['asked'])} read, {each['right']:g} right"
-            + (f", {count(each['unscored'])} unscored" if each.get("unscored") else "")
-            for each in row.get("fallback", ())
-        ]
-        cells.append(Cell(text="; ".join(by_models) or MISSING))
-        rows.append(tuple(cells))
-    remarks = ("'judgebench report RUN --extraction' lists the answers on which the rules differ.",) if rows else ()
-    return Table(title="Extraction by both rules", columns=tuple(columns), rows=tuple(rows), remarks=remarks)
-
-
-def _unscored_reasons(row: Row) -> str:
-    return f"unscored ({reasons(row['reasons'])})" if any(row["reasons"].values()) else ""
-
-
-def category_tables(summary: Summary) -> list[Table]:
-    """Accuracy by category, one table per suite and dimension that has categories; models are columns."""
-    tables = []
-    for suite in distinct(row["suite"] for row in summary["accuracy"]):
-        of_suite = [row for row in matching(summary["accuracy"], suite=suite) if row["by_category"]]
-        for dimension in distinct(row["dimension"] for row in of_suite):
-            rows = matching(of_suite, dimension=dimension)
-            categories = distinct(category for row in rows for category in row["by_category"])
-            body = tuple(
-                (
-                    Cell(text=category or "no category"),
-                    *(_category_cell(row, category) for row in rows),
-                )
-                for category in categories
-            )
-            what = "accuracy" if dimension == "accuracy" else dimension
-            columns = (name_column("Category"), *(Column(title=row["model"]) for row in rows))
-            title = f"{suite_label(suite)}: {what} by category (number of scores)"
-            tables.append(Table(title=title, columns=columns, rows=body))
-    return tables
-
-
-def _category_cell(row: Row, category: str) -> Cell:
-    entry = row["by_category"].get(category)
-    if entry is None:
-        return Cell(text=MISSING)
-    return Cell(text=f"{rate(entry['value'])} ({count(entry['n'])})", sort=entry["value"])
+def alarming(part: int, whole: int, where: Where | None = None) -> Cell:
+    """A count that is marked where too much of the whole is in it."""
+    return Cell(text=counted_share(part, whole), sort=part, level=level(part, whole), where=where)

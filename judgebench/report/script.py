@@ -47,6 +47,7 @@ SCRIPT = """
   const words = document.getElementById('find'), suite = document.getElementById('suite');
   const flag = document.getElementById('flag'), count = document.getElementById('count');
   const cards = all('details.card'), texts = new Map();
+  let only = null;
 
   function text(card) {
     if (!texts.has(card)) texts.set(card, card.textContent.toLowerCase());
@@ -56,8 +57,8 @@ SCRIPT = """
   function filter() {
     const wanted = words.value.toLowerCase();
     let shown = 0;
-    cards.forEach(function (card) {
-      const fits = (!suite.value || card.dataset.suite === suite.value) &&
+    cards.forEach(function (card, place) {
+      const fits = (!only || only.has(place)) && (!suite.value || card.dataset.suite === suite.value) &&
         (!flag.value || card.dataset.flags.split(' ').includes(flag.value)) && (!wanted || text(card).includes(wanted));
       card.hidden = !fits;
       if (fits) shown += 1;
@@ -67,6 +68,44 @@ SCRIPT = """
     });
     count.textContent = shown + ' of ' + cards.length + ' items shown';
   }
+
+  const kept = document.getElementById('lists'), lists = kept ? JSON.parse(kept.textContent) : [];
+  const listed = document.getElementById('listed');
+
+  function choose(number) {
+    only = null;
+    listed.hidden = true;
+    listed.textContent = '';
+    if (number === null || !lists[number]) { filter(); return; }
+    const runs = lists[number][1];
+    only = new Set();
+    for (let at = 0; at < runs.length; at += 2)
+      for (let place = runs[at]; place <= runs[at + 1]; place += 1) only.add(place);
+    const every = document.createElement('button');
+    every.type = 'button';
+    every.textContent = 'Show all items';
+    every.addEventListener('click', function () { choose(null); });
+    listed.append('Only: ' + lists[number][0] + ' ', every);
+    listed.hidden = false;
+    words.value = suite.value = flag.value = '';
+    filter();
+    const first = cards.find(function (card) { return !card.hidden; });
+    if (first) {
+      first.open = true;
+      document.getElementById('controls').scrollIntoView();
+      first.querySelector('summary').focus({preventScroll: true});
+    }
+  }
+
+  all('a[data-list]').forEach(function (link) {
+    link.addEventListener('click', function (event) { event.preventDefault(); choose(Number(link.dataset.list)); });
+  });
+
+  function arrive() {
+    const target = location.hash.startsWith('#item-') && document.getElementById(location.hash.slice(1));
+    if (target) { target.open = true; target.scrollIntoView(); }
+  }
+  window.addEventListener('hashchange', arrive);
 
   let waiting = 0;
   words.addEventListener('input', function () { clearTimeout(waiting); waiting = setTimeout(filter, 150); });
@@ -82,6 +121,7 @@ SCRIPT = """
   });
   controls.hidden = false;
   filter();
+  arrive();
 })();
 """
 """The whole script; it reads and moves elements, and never makes markup from text."""

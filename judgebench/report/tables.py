@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from judgebench.report.behind import Where
 from judgebench.report.figures import Level, superscript
 from judgebench.types import Record
 
@@ -39,6 +40,8 @@ class Cell(Record, frozen=True, kw_only=True):
     """How alarming it is."""
     badge: str = ""
     """A word that must stand beside it."""
+    where: Where | None = None
+    """What it was counted over; None leads nowhere."""
 
 
 class Table(Record, frozen=True, kw_only=True):

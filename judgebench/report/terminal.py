@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from judgebench.report import apart, judged, overview, protocols, sway
+from judgebench.report import apart, exact, judge_record, judged, overview, protocols, sway
 from judgebench.report.figures import count, share
 from judgebench.report.judge_card import JudgeCard, card_title, trial_table
 from judgebench.report.tables import Summary, Table
@@ -37,8 +37,8 @@ def print_summary(summary: Summary, console: Console) -> None:
         console.print(_text(f"{entry.label:>18}  {count(entry.part)}{whole}{mark}", console, _COLOURS[entry.alarm]))
     for line in summary["warnings"]:
         console.print(_text(f"warning: {line}", console, "yellow"))
-    _print(overview.accuracy_table(summary), "Exact scores", console)
-    extraction = overview.extraction_table(summary)
+    _print(exact.accuracy_table(summary), "Exact scores", console)
+    extraction = exact.extraction_table(summary)
     _print(extraction, extraction.title, console)
     for group in judged.groups(summary):
         console.print()
@@ -49,7 +49,13 @@ def print_summary(summary: Summary, console: Console) -> None:
         for dimension in group.dimensions:
             board = judged.leaderboard(summary, group, dimension)
             _print(board, board.title, console)
-        tables = (judged.verdicts_table, judged.bias_table, sway.sway_table, sway.debiased_table, apart.apart_table)
+        tables = (
+            judge_record.verdicts_table,
+            judge_record.bias_table,
+            sway.sway_table,
+            sway.debiased_table,
+            apart.apart_table,
+        )
         for made in tables:
             table = made(summary, group)
             _print(table, table.title, console, remarks=made is sway.sway_table)

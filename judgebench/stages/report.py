@@ -12,15 +12,18 @@ import msgspec
 from judgebench import plugins
 from judgebench.errors import UserError
 from judgebench.files import safe_name
+from judgebench.ratings.dimensions import with_overall
 from judgebench.report import extraction, item_pages
-from judgebench.report.details import everything, gather
-from judgebench.report.html import render_html
+from judgebench.report.behind import Behind
 from judgebench.report.markdown import render_markdown
+from judgebench.report.pages import Records, report_files
 from judgebench.report.submission import submission
 from judgebench.report.terminal import print_summary
 from judgebench.runs import Run
 from judgebench.stages import settings as flags
 from judgebench.stages.cards import card_rows
+from judgebench.stages.games import dimensions_of, games_of, standing
+from judgebench.stages.reasons import reason
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -128,16 +131,13 @@ def report(run: Run, *, quiet: bool = False) -> None:
     summary = read_summary(run)
     summary["cards"] = card_rows(run, summary["verdicts"])
     items = [(suite, item) for suite in run.manifest["suites"] for item in run.items(suite).values()]
-    answers, verdicts = run.answers().values(), run.verdicts().values()
-    details = gather(items, answers, verdicts)
-    pages = []
-    if not everything(details):
-        pages = item_pages.split(gather(items, answers, verdicts, item_pages.WHOLE))
-    for place, page in enumerate(pages):
-        run.write(page.name, item_pages.render_page(summary, pages, place))
-    run.write("report.html", render_html(summary, details, [(page.name, page.title) for page in pages]))
-    for path in (run.path / item_pages.FOLDER).glob("page-*.html"):
-        if f"{item_pages.FOLDER}/{path.name}" not in {page.name for page in pages}:
+    records = items, run.answers().values(), run.verdicts().values()
+    written = set()
+    for name, content in report_files(summary, records, behind(run, records)):
+        run.write(name, content)
+        written.add(run.path / name)
+    for path in (run.path / item_pages.FOLDER).glob("*.html"):
+        if path not in written:
             path.unlink()  # of an earlier, longer report
     run.write("report.md", render_markdown(summary))
     if not quiet:
@@ -145,3 +145,11 @@ def report(run: Run, *, quiet: bool = False) -> None:
 
         print_summary(summary, Console())
         sys.stdout.write(f"\n{run.path / 'report.html'}\n")
+
+
+def behind(run: Run, records: Records) -> Behind:
+    """What finds the items behind a number of a run's report: by the verdicts that stand, and the games they make."""
+    items, answers, verdicts = records
+    kept, _ = standing(run, verdicts)
+    games, left_out = games_of(run, kept)
+    return Behind(items, answers, kept, with_overall(games, dimensions_of(run)), left_out, reason)

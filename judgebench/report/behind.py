@@ -1,0 +1,245 @@
+"""Which items stand behind a number: the way from a count, a mean or a cell down to what it was made of."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Literal, TypeVar
+
+from judgebench.judges.debias import LeftOut
+from judgebench.types import Answer, Game, Item, Record, Verdict
+
+Place = tuple[str, str]
+"""(suite, item)."""
+Pool = tuple[str, str, str, str]
+"""(suite, judge, rubric, dimension)."""
+
+T = TypeVar("T")
+
+SPLIT = 1e-9
+"""Below this a game's score is a half."""
+
+
+def sign(number: float) -> int:
+    """1, 0 or -1; what is within rounding of 0 is 0."""
+    return (number > SPLIT) - (number < -SPLIT)
+
+
+class Where(Record, frozen=True, kw_only=True):
+    """What a number was counted over; empty fields do not narrow it."""
+
+    of: Literal["answers", "exact", "verdicts", "games", "orders", "readings", "listed"]
+    """Kind of record that was counted; ``listed`` names its items."""
+    what: str = ""
+    """Which of them, see the methods of `Behind`; empty is all."""
+    suite: str = ""
+    """Name of the suite."""
+    model: str = ""
+    """Name of the model; of a game the left one."""
+    other: str = ""
+    """Name of the right model of a game."""
+    judge: str = ""
+    """Name of the judge, or ``exact@SCORER``."""
+    rubric: str = ""
+    """``name@hash``."""
+    dimension: str = ""
+    """What was judged."""
+    category: str = ""
+    """Category of the items."""
+    places: tuple[Place, ...] = ()
+    """The items of ``listed``."""
+
+    @property
+    def title(self) -> str:
+        """In words, for the head of the list."""
+        who = f"{self.model} against {self.other}" if self.other else self.model
+        what = "read differently" if self.of == "readings" else self.what
+        parts = [
+            what or {"orders": "both orders"}.get(self.of, self.of),
+            who,
+            self.category,
+            self.suite,
+            self.dimension,
+            self.judge,
+            self.rubric,
+        ]
+        return " · ".join(part for part in parts if part)
+
+
+class Behind:
+    """The items behind every number of one run's report.
+
+    Args:
+        items: (suite, item) of every item, in order.
+        answers: every answer; of records with one key the last counts.
+        verdicts: those that stand.
+        games: made of them, the overall of several dimensions included.
+        left_out: pairs that made no game.
+        kind: an error as the short kind it is counted by.
+    """
+
+    def __init__(
+        self, items: Iterable[tuple[str, Item]], answers: Iterable[Answer], verdicts: Iterable[Verdict],
+        games: Iterable[Game] = (), left_out: Iterable[LeftOut] = (), kind: Callable[[str], str] = str,
+    ) -> None:  # fmt: skip
+        self.items = {(suite, item.id): item for suite, item in items}
+        self._kind = kind
+        self._answers: dict[Place, list[Answer]] = defaultdict(list)
+        for answer in {each.key: each for each in answers}.values():
+            if (answer.suite, answer.item) in self.items:
+                self._answers[answer.suite, answer.model].append(answer)
+        self._exact: dict[tuple[str, str, str, str], list[Verdict]] = defaultdict(list)
+        self._judged: dict[Pool, list[Verdict]] = defaultdict(list)
+        for verdict in {each.key: each for each in verdicts}.values():
+            if verdict.judge.startswith("exact@"):
+                self._exact[verdict.suite, verdict.judge, verdict.dimension, verdict.shown[0][0]].append(verdict)
+            else:
+                self._judged[verdict.suite, verdict.judge, verdict.rubric, verdict.dimension].append(verdict)
+        self._games: dict[Pool, dict[tuple[str, str], list[tuple[str, float | None]]]] = {}
+        for game in games:
+            self._met(game, game.score)
+        for out in left_out:
+            self._met(out, None)
+
+    def _met(self, of: Game | LeftOut, score: float | None) -> None:
+        pool = self._games.setdefault((of.suite, of.judge, of.rubric, of.dimension), defaultdict(list))
+        pool[of.left, of.right].append((of.item, score))
+        pool[of.right, of.left].append((of.item, None if score is None else 1 - score))
+
+    def places(self, where: Where) -> list[Place]:
+        """The items, each once, in the order of the run; those that the run does not hold are left out."""
+        of = {"answers": self.answers, "exact": self.exact, "verdicts": self.verdicts, "games": self.games,
+              "orders": self.orders, "readings": self.readings}  # fmt: skip
+        found = where.places if where.of == "listed" else of[where.of](where)
+        wanted = dict.fromkeys(place for place in found if place in self.items)
+        if where.category:
+            wanted = {place: None for place in wanted if self.items[place].category == where.category}
+        return list(wanted)
+
+    def answers(self, where: Where) -> Iterator[Place]:
+        """``planned``, ``answered``, ``failed``, ``unfinished``, ``truncated`` or a kind of failure."""
+        for (suite, model), group in self._answers.items():
+            if (where.suite and suite != where.suite) or (where.model and model != where.model):
+                continue
+            for answer in group:
+                whole = not answer.error and len(answer.turns) >= len(self.items[suite, answer.item].turns)
+                if (
+                    where.what in ("", "planned")
+                    or (where.what == "answered" and whole)
+                    or (where.what == "failed" and answer.error)
+                    or (where.what == "unfinished" and not whole and not answer.error)
+                    or (where.what == "truncated" and whole and answer.truncated)
+                    or (answer.error and self._kind(answer.error) == where.what)
+                ):
+                    yield suite, answer.item
+            if where.what in ("", "planned", "unfinished"):
+                begun = {answer.item for answer in group}
+                yield from (place for place in self.items if place[0] == suite and place[1] not in begun)
+
+    def exact(self, where: Where) -> Iterator[Place]:
+        """``scored``, ``unscored``, ``read``, ``unextracted``, ``truncated``, ``right``, ``not right`` or a reason."""
+        for (suite, judge, dimension, model), group in self._exact.items():
+            narrowed = ((where.suite, suite), (where.judge, judge), (where.dimension, dimension), (where.model, model))
+            if any(wanted and wanted != found for wanted, found in narrowed):
+                continue
+            cut = {(each.item, each.sample) for each in self._answers.get((suite, model), ()) if each.truncated}
+            for verdict in group:
+                if {
+                    "": True,
+                    "scored": bool(verdict.scores),
+                    "unscored": not verdict.scores,
+                    "read": bool(verdict.scores) and not verdict.error,
+                    "unextracted": bool(verdict.scores and verdict.error),
+                    "truncated": (verdict.item, verdict.shown[0][1]) in cut,
+                    "right": verdict.scores == (1.0,),
+                    "not right": bool(verdict.scores) and verdict.scores[0] < 1,
+                }.get(where.what, not verdict.scores and self._kind(verdict.error) == where.what):
+                    yield suite, verdict.item
+
+    def readings(self, where: Where) -> Iterator[Place]:
+        """Answers that a scorer's strict and flexible rule do not read alike."""
+        key = where.suite, where.judge
+        headline = self._exact.get((*key, "accuracy", where.model), [])
+        read = {(each.item, each.shown): each for each in headline if each.scores}
+        for rule in ("accuracy_strict", "accuracy_flexible"):
+            for verdict in self._exact.get((*key, rule, where.model), ()):
+                beside = read.get((verdict.item, verdict.shown))
+                if beside is not None and verdict.scores:
+                    said, other = ((each.scores, each.reply, bool(each.error)) for each in (beside, verdict))
+                    if said != other:
+                        yield verdict.suite, verdict.item
+
+    def verdicts(self, where: Where) -> Iterator[Place]:
+        """``scored``, ``unscored``, ``first order``, ``second order``, ``unreadable``, ``otherwise unscored``
+        or a reason.
+        """
+        for pool, group in self._pools(where, self._judged):
+            for verdict in group:
+                if where.model and where.model not in {model for model, _ in verdict.shown}:
+                    continue
+                why = "" if verdict.scores else self._kind(verdict.error)
+                order = ""
+                if len(verdict.shown) == 2:
+                    order = "first order" if verdict.shown[0] < verdict.shown[1] else "second order"
+                if {
+                    "": True,
+                    "scored": bool(verdict.scores),
+                    "unscored": not verdict.scores,
+                    "unreadable": why.startswith("unreadable"),
+                    "otherwise unscored": not verdict.scores and not why.startswith("unreadable"),
+                    "first order": order == "first order",
+                    "second order": order == "second order",
+                }.get(where.what, bool(why) and why == where.what):
+                    yield pool[0], verdict.item
+
+    def games(self, where: Where) -> Iterator[Place]:
+        """``wins``, ``ties``, ``losses`` of the left model, ``left out``, or every game; verdicts where none was
+        made.
+        """
+        found = False
+        for pool, pairs in self._pools(where, self._games):
+            both = (where.model, where.other)
+            chosen = [both] if all(both) else [pair for pair in pairs if where.model in ("", pair[0])]
+            for pair in chosen:
+                met = pairs.get(pair, [])
+                found = found or bool(met)
+                for item, score in met:
+                    if {
+                        "": score is not None,
+                        "wins": score is not None and score > 0.5 + SPLIT,
+                        "losses": score is not None and score < 0.5 - SPLIT,
+                        "ties": score is not None and abs(score - 0.5) <= SPLIT,
+                        "left out": score is None,
+                    }[where.what]:
+                        yield pool[0], item
+        if not found and not where.what:
+            yield from self.verdicts(where)
+
+    def orders(self, where: Where) -> Iterator[Place]:
+        """Pairs judged in both orders: all, ``conflicts`` (any change), or ``flips`` (the winner changes sides)."""
+        for pool, group in self._pools(where, self._judged):
+            leads: dict[tuple[object, ...], dict[object, list[float]]] = defaultdict(lambda: defaultdict(list))
+            for verdict in group:
+                if len(verdict.scores) == 2:
+                    one, other = sorted(verdict.shown)
+                    lead = verdict.scores[0] - verdict.scores[1]
+                    pair = verdict.item, verdict.turn, one, other
+                    leads[pair][verdict.shown].append(lead if verdict.shown[0] == one else -lead)
+            for place, by_order in leads.items():
+                if len(by_order) == 2:
+                    first, second = (sign(sum(each)) for each in by_order.values())
+                    if {"": True, "conflicts": first != second, "flips": first * second < 0}[where.what]:
+                        yield pool[0], str(place[0])
+
+    def _pools(self, where: Where, held: dict[Pool, T]) -> Iterator[tuple[Pool, T]]:
+        """The pools that a place narrows to; of an overall that nobody was asked for, those of its dimensions."""
+        narrowed = (where.suite, where.judge, where.rubric, where.dimension)
+        if all(narrowed):
+            whole = (where.suite, where.judge, where.rubric, where.dimension)
+            if whole in held:
+                yield whole, held[whole]
+                return
+        wanted: Sequence[str] = narrowed[:3] if where.dimension == "overall" else narrowed
+        for pool, each in list(held.items()):
+            if all(not part or part == found for part, found in zip(wanted, pool, strict=False)):
+                yield pool, each
