@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gzip
+import socket
 import ssl
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -150,6 +152,43 @@ def test_nobody_listening_and_no_reply_in_time_are_two_things() -> None:
             assert failed.value.kind == "connect"
 
     asyncio.run(run())
+
+
+def test_a_connection_that_comes_about_when_nobody_waits_any_longer_is_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of thirty dials, cancelled at thirty moments on the way, each leaves a socket that is closed at the end."""
+    made: list[socket.socket] = []
+    own = socket.socket.__init__
+
+    def noted(self: socket.socket, *args: Any, **more: Any) -> None:
+        own(self, *args, **more)
+        made.append(self)
+
+    async def tried() -> None:
+        async with listening(lambda reader, _: reader.read()) as port:  # type: ignore[arg-type, return-value]
+            monkeypatch.setattr(socket.socket, "__init__", noted)
+            client = Client(f"http://localhost:{port}", {}, timeout=5)
+            calls = [asyncio.create_task(client.call("GET", "/")) for _ in range(30)]
+            for call in calls:
+                await asyncio.sleep(0)
+                call.cancel()
+            await asyncio.gather(*calls, return_exceptions=True)
+            await client.close()
+            await asyncio.sleep(0)
+            dialled = [each for each in made if each.fileno() != -1 and peer_port(each) == port]
+            assert dialled == []
+
+    asyncio.run(tried())
+    assert len(made) >= 10
+
+
+def peer_port(end: socket.socket) -> int | None:
+    """Port of the other end; None where it is not connected."""
+    try:
+        return int(end.getpeername()[1])
+    except OSError:
+        return None
 
 
 def test_a_response_too_many_is_given_to_no_later_call() -> None:

@@ -19,6 +19,9 @@ from judgebench.backends.http_connection import CallFailed, Connection, Response
 CONNECT_SECONDS = 30.0
 """Until a connection that does not come about is given up."""
 
+DIALLING_SECONDS = 0.5
+"""For which the end waits for connections that are just coming about, so as to close them."""
+
 JSON = "application/json"
 
 _SAFE = "/%:@!$&'()*+,;=~-._"
@@ -53,6 +56,7 @@ class Client:
         self._heads: dict[tuple[str, str, str], bytes] = {}
         self._idle: list[Connection] = []
         self._open: set[Connection] = set()
+        self._dialling: set[asyncio.Task[tuple[asyncio.Transport, Connection]]] = set()
 
     async def call(
         self, method: str, path: str, body: bytes = b"", *, content_type: str = JSON, timeout: float | None = None
@@ -94,6 +98,10 @@ class Client:
 
     async def close(self) -> None:
         """Ends all connections."""
+        if self._dialling:
+            _, late = await asyncio.wait(self._dialling, timeout=DIALLING_SECONDS)
+            for task in late:
+                task.cancel()
         for connection in self._open:
             connection.abort()
         self._idle.clear()
@@ -126,9 +134,22 @@ class Client:
         return await self._dial(self._host, self._port, secure=self._secure)
 
     async def _dial(self, host: str, port: int, *, secure: bool) -> Connection:
+        """A new connection.
+
+        The race between a host's addresses is never cancelled from outside: asyncio would forget the socket that has
+        just won it. Whoever no longer waits leaves it to the end of the dialling to close what came about.
+        """
         loop = asyncio.get_running_loop()
         tls: dict[str, Any] = {"ssl": self._trust(), "server_hostname": host} if secure else {}
-        _, connection = await loop.create_connection(Connection, host, port, happy_eyeballs_delay=0.25, **tls)
+        dialled = loop.create_connection(Connection, host, port, happy_eyeballs_delay=0.25, **tls)
+        task = loop.create_task(dialled)
+        self._dialling.add(task)
+        task.add_done_callback(self._dialling.discard)
+        try:
+            _, connection = await asyncio.shield(task)
+        except asyncio.CancelledError:
+            task.add_done_callback(_abort)
+            raise
         return connection
 
     async def _through(self, proxy: Any) -> Connection:
@@ -162,3 +183,9 @@ class Client:
         if self._tls is None:
             self._tls = ssl.create_default_context()
         return self._tls
+
+
+def _abort(dialled: asyncio.Task[tuple[asyncio.Transport, Connection]]) -> None:
+    """Closes a connection for which nobody waits any longer; why none came about concerns nobody either."""
+    if not dialled.cancelled() and dialled.exception() is None:
+        dialled.result()[0].abort()
