@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from judgebench.cli import main as judgebench
-from judgebench.train.session import quiet_libraries
+from judgebench.train.quiet import quiet_libraries
 
 TEMPLATE = (
     "{% for m in messages %}<{{ m.role }}>{{ m.content }}</s>{% endfor %}"

@@ -1,8 +1,7 @@
-"""Adapters by one option: what PEFT is told, how AdaLoRA's ranks are allocated, and what is written in the end."""
+"""Adapters by one option: what PEFT is told, and what is written in the end."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from judgebench.errors import UserError
@@ -67,24 +66,6 @@ def quantization(settings: TrainSettings) -> Any:
         load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=torch.bfloat16 if settings.dtype == "bfloat16" else torch.float32,
     )  # fmt: skip
-
-
-def schedule_ranks(model: Any, steps: int) -> None:
-    """Sets the steps over which AdaLoRA allocates its ranks: a tenth at full rank, then falling, a fifth at the end.
-
-    The budget falls as a cube from the first ranks to the target (Zhang et al. 2023, section 3.3, equation 12).
-    """
-    config = model.peft_config["default"]
-    config.total_step = steps
-    config.tinit = steps // 10
-    config.tfinal = steps // 5
-    config.deltaT = max(1, steps // 100)
-
-
-def ranks(model: Any) -> dict[str, int]:
-    """Matrix → the ranks AdaLoRA has left it; empty before they are allocated."""
-    pattern: Mapping[str, Any] = getattr(model.peft_config["default"], "rank_pattern", None) or {}
-    return {name: sum(bool(each) for each in kept) for name, kept in pattern.items()}
 
 
 def merged(model: Any, settings: TrainSettings, folder: str) -> Any:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from judgebench.train.job import Job, Recipe
 from judgebench.train.online import OPTIONS
 from judgebench.train.rloo import SAMPLED, add_online, length, online_trainer, read
 from judgebench.train.rows import Rows
-from judgebench.train.session import Job, Recipe, train
+from judgebench.train.session import train
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

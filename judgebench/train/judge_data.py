@@ -6,6 +6,7 @@ import argparse
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
 from typing import Any
 
 import msgspec
@@ -20,7 +21,7 @@ from judgebench.runs import Run
 from judgebench.stages import settings as flags
 from judgebench.stages.games import standing
 from judgebench.stages.progress import say
-from judgebench.stages.trial_units import Truth, grades_of, is_person, mean, pairs_of, truth_of
+from judgebench.stages.trial_units import Pairs, Truth, grades_of, is_person, mean, pairs_of, pairs_of_grades, truth_of
 from judgebench.train.guard import keep_out, reasons, united
 from judgebench.train.held_out import ENDING, DataManifest, add_guard, guard_of, training_suites
 from judgebench.types import Answer, Matchup, Reply, Verdict
@@ -34,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     flags.add_run(parser)
     parser.add_argument("--rubric", required=True, metavar="NAME", help="whose question and form the judge learns")
     parser.add_argument("--from", dest="source", default="human", metavar="WHO",
-                        help="human (the majority), human@NAME, gold or a judge (default human)")  # fmt: skip
+                        help="human (the majority, the default), human@NAME, gold, exact@SCORER or a judge")  # fmt: skip
     parser.add_argument("--out", required=True, metavar="FILE.jsonl", help="rows; FILE.jsonl.manifest.json beside them")
     parser.add_argument("--as", dest="form", choices=("examples", "pairs"), default="examples",
                         help="examples: messages, for sft; pairs: right and wrong verdict, for dpo")  # fmt: skip
@@ -96,7 +97,7 @@ def chosen(run: Run, source: str, suites: Sequence[str]) -> list[Verdict]:
     found = [each for each in standing(run, run.verdicts().values())[0] if each.suite in suites]
     own = [each for each in found if each.judge == source or (source == "human" and is_person(each.judge))]
     if not own:
-        known = {each.judge for each in found if not each.judge.startswith("exact@")}
+        known = {each.judge for each in found}
         raise UserError(f"--from {source}: no verdict of theirs on {', '.join(suites)}: {did_you_mean(source, known)}")
     return own
 
@@ -166,7 +167,10 @@ def rows_of(
 
 
 def truths(verdicts: Sequence[Verdict], *, pairwise: bool) -> dict[Place, tuple[float, ...]]:
-    """Place → scores: both orders of every pair whose verdict is settled (two orders that disagree are a tie)."""
+    """Place → scores: both orders of every pair whose verdict is settled (two orders that disagree are a tie).
+
+    Raters who graded single answers alone, as exact scorers do, prefer of any two the one with the higher grade.
+    """
     raters = {name: [each for each in verdicts if each.judge == name] for name in {each.judge for each in verdicts}}
     found: dict[Place, tuple[float, ...]] = {}
     if not pairwise:
@@ -179,7 +183,7 @@ def truths(verdicts: Sequence[Verdict], *, pairwise: bool) -> dict[Place, tuple[
         for unit, values in grades.items():
             found[(*unit[:4], (unit[4],))] = (sum(values) / len(values),)
         return found
-    truth: Truth = truth_of({name: pairs_of(own) for name, own in raters.items()})
+    truth: Truth = truth_of({name: _as_pairs(own) for name, own in raters.items()})
     for pair, said in truth.labels.items():
         suite, item, turn, dimension, left, right = pair
         first, second = (right, left) if truth.flipped[pair] else (left, right)
@@ -187,6 +191,18 @@ def truths(verdicts: Sequence[Verdict], *, pairwise: bool) -> dict[Place, tuple[
         found[suite, item, turn, dimension, (first, second)] = (share, 1 - share)
         found[suite, item, turn, dimension, (second, first)] = (1 - share, share)
     return found
+
+
+def _as_pairs(verdicts: Sequence[Verdict]) -> Pairs:
+    """One rater's readings of pairs, out of grades where no two answers were shown together."""
+    if any(len(verdict.shown) == 2 for verdict in verdicts):
+        return pairs_of(verdicts)
+    grades = grades_of(verdicts)
+    places: dict[tuple[str, str, int, str], list[tuple[str, int]]] = defaultdict(list)
+    for suite, item, turn, dimension, who in grades:
+        places[suite, item, turn, dimension].append(who)
+    units = [(*place, *pair) for place, found in places.items() for pair in combinations(sorted(found), 2)]
+    return pairs_of_grades(grades, units)
 
 
 def reply_of(rubric: Rubric, matchup: Matchup, scores: Mapping[str, tuple[float, ...]], words: str) -> str:

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from judgebench.errors import UserError
+from judgebench.train.job import Job, Recipe, dataset
 from judgebench.train.losses import conditional
 from judgebench.train.rank import list_trainer, tokenised
 from judgebench.train.rows import Rows, read_rows
-from judgebench.train.session import Job, Recipe, dataset, train
+from judgebench.train.session import train
 from judgebench.train.settings import TrainSettings, add_training
 from judgebench.train.tokens import parts_labelled, replies_labelled
 

@@ -13,9 +13,10 @@ from judgebench.backends.hf import HFBackend
 from judgebench.errors import UserError
 from judgebench.files import write_atomic
 from judgebench.stages.progress import Progress
+from judgebench.train.job import Job, Recipe, dataset
 from judgebench.train.online import OPTIONS, add_reward, counted, opened_rewards, read_prompts
 from judgebench.train.rows import Row, Rows
-from judgebench.train.session import Job, Recipe, dataset, train
+from judgebench.train.session import train
 from judgebench.train.settings import TrainSettings, add_training
 from judgebench.train.sft import length
 from judgebench.types import Message, Model, Request, Sampling

@@ -9,8 +9,9 @@ from typing import Any
 
 from judgebench import plugins
 from judgebench.errors import UserError, did_you_mean
+from judgebench.train.job import Job, Recipe, dataset
 from judgebench.train.rows import Rows, read_rows
-from judgebench.train.session import Job, Recipe, dataset, train
+from judgebench.train.session import train
 from judgebench.train.settings import TrainSettings, add_training
 from judgebench.train.tokens import with_reply
 

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from judgebench.train.dpo import PAIRS
+from judgebench.train.job import Job, Recipe, dataset
 from judgebench.train.rows import Rows, read_rows
-from judgebench.train.session import Job, Recipe, dataset, train
+from judgebench.train.session import train
 from judgebench.train.settings import TrainSettings, add_training
 
 

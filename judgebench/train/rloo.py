@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from judgebench.errors import UserError
+from judgebench.train.job import Job, Recipe, dataset
 from judgebench.train.online import OPTIONS, GroupRewards, add_reward, counted, opened_rewards, read_prompts
 from judgebench.train.rows import Rows
-from judgebench.train.session import Job, Recipe, dataset, train
+from judgebench.train.session import train
 from judgebench.train.settings import TrainSettings, add_training
 
 SAMPLED = ("generations", "max_new_tokens", "temperature", "beta")

@@ -6,9 +6,10 @@ import argparse
 from typing import Any
 
 from judgebench.train.dpo import PAIRS
+from judgebench.train.job import Job, Recipe, dataset
 from judgebench.train.orpo import UNCUT, length
 from judgebench.train.rows import Rows, read_rows
-from judgebench.train.session import Job, Recipe, dataset, train
+from judgebench.train.session import train
 from judgebench.train.settings import TrainSettings, add_training, refuse_beta
 
 

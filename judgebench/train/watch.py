@@ -1,4 +1,4 @@
-"""What is watched while a model trains: losses that are no number, whole checkpoints, AdaLoRA's ranks, progress."""
+"""What is watched while a model trains: losses that are no number, whole checkpoints, progress."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from transformers import TrainerCallback
 
 from judgebench.errors import UserError
 from judgebench.stages.progress import Progress
-from judgebench.train.adapters import schedule_ranks
 
 WHOLE = "whole"
 """File that marks a checkpoint written to its end, with finite weights."""
@@ -35,25 +34,16 @@ def step_of(checkpoint: Path) -> int:
 
 
 class Watch(TrainerCallback):  # type: ignore[misc]
-    """Counts steps, marks whole checkpoints, and calls AdaLoRA's allocation after every optimizer step."""
+    """Counts steps, and marks whole checkpoints; to be told last of all callbacks."""
 
     def __init__(self, title: str, *, quiet: bool) -> None:
         self.title, self.quiet = title, quiet
-        self.ranks_moved = 0
         self._progress: Progress | None = None
 
-    def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **more: Any) -> None:
-        """Opens the progress line and gives AdaLoRA its number of steps."""
-        if _adalora(model):
-            schedule_ranks(model, state.max_steps)
+    def on_train_begin(self, args: Any, state: Any, control: Any, **more: Any) -> None:
+        """Opens the progress line."""
         self._progress = Progress(self.title, state.max_steps, quiet=self.quiet).__enter__()
         self._progress.done = state.global_step
-
-    def on_optimizer_step(self, args: Any, state: Any, control: Any, model: Any = None, **more: Any) -> None:
-        """Allocates AdaLoRA's ranks: after the step and before gradients are cleared, as its importance needs both."""
-        if _adalora(model):
-            model.base_model.update_and_allocate(state.global_step + 1)
-            self.ranks_moved += 1
 
     def on_step_end(self, args: Any, state: Any, control: Any, **more: Any) -> None:
         """Counts a step; the loss of the last one is logged whatever the interval."""
@@ -79,6 +69,8 @@ class Watch(TrainerCallback):  # type: ignore[misc]
 def stop_at_nan(trainer: Any, folder: Path) -> None:
     """Makes the trainer stop at the first loss that is no finite number, its last good checkpoint kept.
 
+    The weights are not touched by such a loss: it is seen before its step is made.
+
     Raises:
         UserError: from ``trainer.train()``, at that step.
     """
@@ -88,16 +80,14 @@ def stop_at_nan(trainer: Any, folder: Path) -> None:
         loss = step(*given, **more)
         if not math.isfinite(float(loss)):
             good = whole_checkpoints(folder)
-            kept = f"the checkpoint of step {step_of(good[-1])} is kept in {good[-1]}" if good else "no checkpoint yet"
+            kept = "there was no checkpoint yet (--save-every)"
+            if good:
+                kept = f"the checkpoint of step {step_of(good[-1])} is kept: --model hf/{good[-1]} asks or trains it"
             raise UserError(
                 f"the loss is {float(loss)} at step {trainer.state.global_step + 1}, and training has stopped; {kept}. "
-                f"Lower --learning-rate (now {trainer.args.learning_rate:g}) or --clip"
+                f"Under another --name, lower --learning-rate (now {trainer.args.learning_rate:g}) or --clip (now "
+                f"{trainer.args.max_grad_norm:g})"
             )
         return loss
 
     trainer.training_step = checked
-
-
-def _adalora(model: Any) -> bool:
-    configs: dict[str, Any] = getattr(model, "peft_config", None) or {}
-    return any("ADALORA" in str(config.peft_type).upper() for config in configs.values())
