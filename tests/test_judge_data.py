@@ -91,6 +91,18 @@ def test_a_lesson_asks_what_the_judge_will_be_asked_and_its_reply_is_read_as_the
     assert read["overall"].scores == (0.0, 1.0)
 
 
+def test_of_two_answers_an_exact_scorer_prefers_the_one_it_scores_higher(run: Run) -> None:
+    graded = [
+        Verdict(suite="three", item=item, judge="exact@text", dimension="accuracy", shown=((model, 0),), kind="grade",
+                scores=(score,))
+        for item, scores in {"1": (1.0, 0.0), "2": (0.0, 0.0)}.items()
+        for model, score in zip("ab", scores, strict=True)
+    ]  # fmt: skip
+    rows = list(rows_of(run, load_rubric("short.yaml"), graded, "examples", "", Counter()))
+    said = {(row["item"], row["shown"][0][0]): row["messages"][-1]["content"] for row in rows}
+    assert said == {("1", "a"): "[[A]]", ("1", "b"): "[[B]]", ("2", "a"): "[[C]]", ("2", "b"): "[[C]]"}
+
+
 def test_pairs_hold_the_right_verdict_and_the_opposite_one(run: Run) -> None:
     rows, _ = lessons(run, "pairs")
     sides = {(row["item"], row["shown"][0][0]): (row["chosen"][0]["content"], row["rejected"][0]["content"])

@@ -196,6 +196,21 @@ def test_gold_is_the_items_own_reference_where_no_verdict_says_it(tmp_path: Path
     assert numbers(trial.measures)["accuracy"] == pytest.approx(1 / 3)
 
 
+def test_an_exact_scorers_accuracy_is_a_truth_for_pairs_on_any_dimension(tmp_path: Path) -> None:
+    scored = [
+        grade(item, model, float(model == right), "exact@number", dimension="accuracy")
+        for item, right in enumerate("aab")
+        for model in "ab"
+    ]
+    said = [pair(item, said, "j", rubric=RUBRIC) for item, said in enumerate("ABB")]
+    run = run_of(tmp_path / "r", [*said, *scored])
+    trial = only(meta_evaluate(run, against="exact@number", resample=FEW))
+    assert (trial.against, trial.dimension) == ("exact@number", "overall")
+    assert numbers(trial.measures)["accuracy"] == pytest.approx(2 / 3)
+    with pytest.raises(UserError, match="exact@text"):
+        meta_evaluate(run, against="exact@text", resample=FEW)
+
+
 def test_repeats_length_and_self_preference_stand_beside_the_people(tmp_path: Path) -> None:
     texts = {"j": "x" * 100, "other": "y" * 10}
     models = ("j", "other")

@@ -63,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--against", default="", metavar="WHO",
-        help="human (everyone's majority), human@NAME, gold, or a judge (default: human, else gold)",
+        help="human (everyone's majority), human@NAME, gold, exact@SCORER or a judge (default: human, else gold)",
     )  # fmt: skip
     parser.add_argument("--suite", action="append", default=[], metavar="NAME", help="only this suite; repeat for more")
     parser.add_argument(
@@ -122,7 +122,8 @@ def meta_evaluate(
     Args:
         run: holds the verdicts of all sides.
         judges: names; ``A+B`` is a panel; by default all that are no people, or people where there are no others.
-        against: ``human``, ``human@NAME``, ``gold`` or a judge's name; ``human`` where there are people, else ``gold``.
+        against: ``human``, ``human@NAME``, ``gold``, ``exact@SCORER`` (its accuracy, for every dimension) or a judge's
+            name; ``human`` where there are people, else ``gold``.
         suites: only these; all by default.
         dimensions: only these; all by default.
         turns: only these; all together by default.
@@ -140,7 +141,7 @@ def meta_evaluate(
         and (not turns or verdict.turn in turns)
     ]
     _known(run, verdicts, suites, dimensions)
-    raters = _raters(run, verdicts)
+    raters = [*_raters(run, verdicts), *_scored(run, against, {verdict.dimension for verdict in verdicts}, suites)]
     people = sorted({rater.judge for rater in raters if is_person(rater.judge)})
     truth_name = against or ("human" if people else "gold")
     if truth_name in judges:
@@ -195,6 +196,19 @@ def _raters(run: Run, verdicts: Iterable[Verdict]) -> list[Rater]:
         Rater(judge, rubric, pairs_of(group, orders_said(run, judge, rubric)), graded_of(group))
         for (judge, rubric), group in sorted(groups.items())
     ]
+
+
+def _scored(run: Run, scorer: str, dimensions: Iterable[str], suites: Sequence[str]) -> list[Rater]:
+    """An exact scorer as one whose accuracy is its grade on every dimension; nothing where it is no scorer's name."""
+    if not scorer.startswith("exact@"):
+        return []
+    own = [
+        verdict
+        for verdict in standing(run, run.verdicts().values())[0]
+        if verdict.judge == scorer and verdict.dimension == "accuracy" and (not suites or verdict.suite in suites)
+    ]
+    grades = [msgspec.structs.replace(verdict, dimension=name) for name in sorted(dimensions) for verdict in own]
+    return [Rater(scorer, "", Pairs({}, False, {}), graded_of(grades))] if own else []
 
 
 def _chosen(raters: Sequence[Rater], judges: Sequence[str], against: str) -> list[Rater]:

@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     flags.add_run(parser)
     parser.add_argument("--rubric", required=True, metavar="NAME", help="whose question and form the judge learns")
     parser.add_argument("--from", dest="source", default="human", metavar="WHO",
-                        help="human (the majority, the default), human@NAME, gold, exact@SCORER or a judge")  # fmt: skip
+                        help="human (majority; the default), human@NAME, gold, exact@SCORER or a judge")  # fmt: skip
     parser.add_argument("--out", required=True, metavar="FILE.jsonl", help="rows; FILE.jsonl.manifest.json beside them")
     parser.add_argument("--as", dest="form", choices=("examples", "pairs"), default="examples",
                         help="examples: messages, for sft; pairs: right and wrong verdict, for dpo")  # fmt: skip
