@@ -86,9 +86,9 @@ class Journal:
             os.ftruncate(self._file, whole)
         return whole
 
-    def append(self, record: Record) -> None:
-        """Writes one record as one line with one write."""
-        line = msgspec.json.encode(record) + b"\n"
+    def append(self, *records: Record) -> None:
+        """Writes each record as one line, all with one write: where it fails none of them is there."""
+        line = b"".join(msgspec.json.encode(record) + b"\n" for record in records)
         try:
             written = os.write(self._file, line)
             while written < len(line):
@@ -145,7 +145,7 @@ def read_records(path: Path, type: type[R]) -> Iterator[R]:
                 return
             try:
                 yield decoder.decode(line)
-            except msgspec.MsgspecError as error:
+            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
                 raise UserError(f"{path}:{number}: is no {type.__name__.lower()} record: {error}") from error
 
 
@@ -271,7 +271,7 @@ class Run:
         """Identity → the last verdict recorded for it, of the files given or of all."""
         chosen = files or tuple(sorted((self.path / "verdicts").glob("*.jsonl")))
         shared: dict[Any, Any] = {}
-        return {verdict.key: verdict for file in chosen for verdict in _sharing(read_records(file, Verdict), shared)}
+        return {verdict.key: verdict for file in chosen for verdict in sharing(read_records(file, Verdict), shared)}
 
     def ratings(self) -> list[Rating]:
         """The ratings as last computed."""
@@ -282,7 +282,7 @@ SHARED = ("suite", "item", "rubric", "judge", "dimension", "shown", "scores", "s
 """Fields of a verdict whose values come over and over: each held once, a million verdicts take half the memory."""
 
 
-def _sharing(verdicts: Iterable[Verdict], shared: dict[Any, Any]) -> Iterator[Verdict]:
+def sharing(verdicts: Iterable[Verdict], shared: dict[Any, Any]) -> Iterator[Verdict]:
     """The verdicts, their equal values being one object each."""
     put, known = msgspec.structs.force_setattr, shared.setdefault
     for verdict in verdicts:
@@ -305,7 +305,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
     file = path / "manifest.json"
     try:
         found = msgspec.json.decode(file.read_bytes())
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{file} is damaged: {error}") from error
     except OSError as error:
         raise UserError(f"cannot read {file}: {error.strerror}") from error

@@ -195,3 +195,17 @@ def test_a_verdicts_line_has_exactly_the_names_other_tools_rely_on(tmp_path: Pat
         "error", "usage", "seen",
     ]  # fmt: skip
     assert row["shown"] == [["a", 0], ["b", 0]]
+
+
+def test_a_line_of_broken_utf8_is_named_and_several_records_are_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "r" / "answers" / "m.jsonl"
+    with Journal(path) as journal:
+        journal.append(*(Answer(suite="s", item=str(k), model="m", turns=("x",)) for k in range(3)))
+    assert [each.item for each in read_records(path, Answer)] == ["0", "1", "2"]
+    with path.open("ab") as file:
+        file.write(b'{"suite":"s","item":"\xff","model":"m"}\n')
+    with pytest.raises(UserError, match=r"m\.jsonl:4: is no answer record"):
+        list(read_records(path, Answer))
+    (tmp_path / "r" / "manifest.json").write_bytes(b'{"suites": "\xff"}')
+    with pytest.raises(UserError, match="is damaged"):
+        Run(tmp_path / "r")

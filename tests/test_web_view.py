@@ -14,9 +14,11 @@ from judgebench.errors import UserError
 from judgebench.report.markup import words
 from judgebench.runs import Journal, Run
 from judgebench.types import Verdict
+from judgebench.web.asked import prompt_of
 from judgebench.web.guard import Guard
 from judgebench.web.view_app import view_app
-from judgebench.web.view_data import Shelf, narrowed, prompt_of, word_diff
+from judgebench.web.view_data import Shelf, narrowed
+from judgebench.web.word_diff import word_diff
 
 
 @pytest.fixture
@@ -57,7 +59,7 @@ def test_a_label_written_meanwhile_is_seen_and_a_torn_line_is_not(shelf: Shelf) 
 
 
 def test_a_word_diff_marks_what_the_other_lacks_and_keeps_every_character() -> None:
-    left, right = word_diff("the  cat sat\n on it", "the  dog sat\n on")
+    left, right, _ = word_diff("the  cat sat\n on it", "the  dog sat\n on")
     assert "".join(piece for piece, _ in left) == "the  cat sat\n on it"
     assert [piece.strip() for piece, differs in left if differs] == ["cat", "it"]
     assert [piece.strip() for piece, differs in right if differs] == ["dog"]
@@ -67,7 +69,7 @@ def test_pages_escape_what_models_wrote(client: TestClient) -> None:
     home = client.get("/token/")
     assert "duel" in home.text
     items = client.get("/token/run?name=duel&page=2")
-    assert "Page 2" in items.text
+    assert "Page 2 of 2" in items.text
     assert items.text.count("/item?") == 10
     item = client.get("/token/item?name=duel&suite=talk&item=0")
     assert "<script>document" not in item.text

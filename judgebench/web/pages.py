@@ -9,10 +9,11 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from judgebench.report.markup import words
 from judgebench.report.styles import STYLES
+from judgebench.report.visible import visible
 
 FOLDER = Path(__file__).parent
 MOST_CHARACTERS = 100_000
@@ -42,6 +43,16 @@ def page(request: Request, template: str, /, status: int = 200, **values: Any) -
     """A page made from a template; ``root`` is the path under which everything lies, token included."""
     text = environment().get_template(template).render(root=request.scope["root_path"], **values)
     return HTMLResponse(text.encode("utf-8", "replace"), status_code=status)
+
+
+def plain(text: str) -> PlainTextResponse:
+    """All of a text that a page shows only the beginning of, its hidden characters written out."""
+    return PlainTextResponse(visible(text).encode("utf-8", "replace"))
+
+
+def whole_number(text: str, otherwise: int) -> int:
+    """A number out of an address; what is none, or is longer than nine digits, is ``otherwise``."""
+    return int(text) if text.isdecimal() and len(text) < 10 else otherwise
 
 
 def style(_: Request) -> Response:

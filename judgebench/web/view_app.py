@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+from urllib.parse import urlencode
+
 from markupsafe import Markup
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from judgebench.types import Answer
-from judgebench.web.pages import MOST_CHARACTERS, page, script, shown, style
-from judgebench.web.view_data import SHOW, Row, Shelf, narrowed, prompt_of, word_diff
+from judgebench.errors import UserError
+from judgebench.types import Answer, Verdict
+from judgebench.web.asked import prompt_of
+from judgebench.web.pages import MOST_CHARACTERS, page, plain, script, shown, style, whole_number
+from judgebench.web.view_data import SHOW, Row, Shelf, narrowed
+from judgebench.web.word_diff import word_diff
 
 ON_PAGE = 50
-"""Items on one page."""
+"""Items on one page, and verdicts on an item's."""
+FILTERS = ("f_words", "f_suite", "f_judge", "f_show")
+"""What the list was narrowed by, as an item's address carries it."""
 
 
 def view_app(shelf: Shelf) -> Starlette:
@@ -33,6 +41,12 @@ def view_app(shelf: Shelf) -> Starlette:
             raise HTTPException(404, f"the run has no item {asked.get('item', '')!r} of that suite")
         return row
 
+    def verdict_of(request: Request, row: Row) -> Verdict:
+        number = whole_number(request.query_params.get("verdict", ""), len(row.verdicts))
+        if number >= len(row.verdicts):
+            raise HTTPException(404, "there is no such verdict")
+        return row.verdicts[number]
+
     def home(request: Request) -> Response:
         return page(request, "runs.html", runs=[shelf.progress(name) for name in shelf.paths()])
 
@@ -42,36 +56,72 @@ def view_app(shelf: Shelf) -> Starlette:
         fields = {key: asked.get(key, "") for key in ("words", "suite", "judge")}
         show = asked.get("show", "all")
         found = narrowed(rows, **fields, show=show)
-        number = int(asked["page"]) if asked.get("page", "").isdecimal() else 1
-        start = (max(number, 1) - 1) * ON_PAGE
+        filters = {f"f_{key}": value for key, value in {**fields, "show": show}.items() if value not in ("", "all")}
+        number = max(whole_number(asked.get("page", ""), 1), 1)
+        start = (number - 1) * ON_PAGE
         return page(
             request, "items.html", name=name, progress=shelf.progress(name), rows=found[start : start + ON_PAGE],
-            found=len(found), total=len(rows), start=start, number=max(number, 1), more=start + ON_PAGE < len(found),
-            fields=fields, show=show, shows=SHOW, suites=sorted({row.suite for row in rows}),
-            judges=sorted({verdict.judge for row in rows for verdict in row.verdicts}),
+            found=len(found), total=len(rows), number=number, pages=max(1, -(-len(found) // ON_PAGE)), fields=fields,
+            filters=filters, show=show, shows=SHOW, suites=sorted({row.suite for row in rows}),
+            judges=sorted({judge for row in rows for judge in row.judges}),
         )  # fmt: skip
+
+    def around(name: str, row: Row, request: Request) -> dict[str, Any]:
+        """Where an item stands in the list from which it was opened."""
+        fields = {key: request.query_params.get(key, "") for key in FILTERS}
+        wanted = {key.removeprefix("f_"): value for key, value in fields.items() if value}
+        found = narrowed(shelf.rows(name), **wanted)
+        place = next((number for number, each in enumerate(found, 1) if each is row), 0)
+        given = {key: value for key, value in fields.items() if value}
+
+        def link(number: int) -> str:
+            if not place or not 1 <= number <= len(found):
+                return ""
+            there = found[number - 1]
+            return urlencode({"name": name, "suite": there.suite, "item": there.item.id, **given})
+
+        return {
+            "fields": given, "place": place, "found": len(found), "before": link(place - 1), "after": link(place + 1),
+            "back": urlencode({"name": name, **wanted, "page": (max(place, 1) - 1) // ON_PAGE + 1}),
+        }  # fmt: skip
 
     def item(request: Request) -> Response:
         name, asked = name_of(request), request.query_params
         row = row_of(request, name)
         answers = sorted(row.answers, key=lambda answer: (answer.sample, answer.model))
         chosen = [_chosen(answers, asked.get(side, ""), place) for place, side in enumerate(("left", "right"))]
+        there = [answer for answer in chosen if answer is not None]
+        sides, note = _sides(there)
+        # Verdicts on the answers shown come first, each with its number in the row.
+        both = {(answer.model, answer.sample) for answer in there}
+        verdicts = sorted(enumerate(row.verdicts), key=lambda each: not both.issuperset(each[1].shown))
+        start = whole_number(asked.get("from", ""), 0)
         return page(
-            request, "item.html", name=name, row=row, answers=[_label(answer) for answer in answers],
-            chosen=[_label(answer) if answer else "" for answer in chosen],
-            sides=_sides([answer for answer in chosen if answer is not None]),
-            errors=[answer.error for answer in chosen if answer is not None],
-            verdicts=list(enumerate(row.verdicts)),
+            request, "item.html", **around(name, row, request), name=name, row=row,
+            answers=[_label(answer) for answer in answers],
+            chosen=[_label(answer) if answer else "" for answer in chosen], there=there, sides=sides, note=note,
+            verdicts=verdicts[start : start + ON_PAGE], start=start, on_page=ON_PAGE, longest=MOST_CHARACTERS,
         )  # fmt: skip
 
     def prompt(request: Request) -> Response:
         name = name_of(request)
-        row, number = row_of(request, name), request.query_params.get("verdict", "")
-        if not number.isdecimal() or int(number) >= len(row.verdicts):
-            raise HTTPException(404, "there is no such verdict")
-        verdict = row.verdicts[int(number)]
+        row = row_of(request, name)
+        verdict = verdict_of(request, row)
         messages, note = prompt_of(shelf.paths()[name], row, verdict)
-        return page(request, "prompt.html", name=name, row=row, verdict=verdict, messages=messages, note=note)
+        return page(request, "prompt.html", name=name, row=row, verdict=verdict, messages=messages, note=note,
+                    number=request.query_params["verdict"], longest=MOST_CHARACTERS)  # fmt: skip
+
+    def text(request: Request) -> PlainTextResponse:
+        row = row_of(request, name_of(request))
+        if "verdict" in request.query_params:
+            return plain(verdict_of(request, row).reply)
+        wanted = request.query_params.get("answer", "")
+        if not wanted:
+            return plain("\n\n".join(row.item.turns))
+        for answer in row.answers:
+            if _label(answer) == wanted:
+                return plain("\n\n".join(answer.turns))
+        raise HTTPException(404, f"there is no answer of {wanted!r}")
 
     return Starlette(
         routes=[
@@ -81,8 +131,9 @@ def view_app(shelf: Shelf) -> Starlette:
             Route("/run", run),
             Route("/item", item),
             Route("/prompt", prompt),
+            Route("/text", text),
         ],
-        exception_handlers={HTTPException: _missing},
+        exception_handlers={HTTPException: _missing, UserError: _damaged},
     )
 
 
@@ -95,17 +146,17 @@ def _chosen(answers: list[Answer], label: str, place: int) -> Answer | None:
     return named[0] if named else answers[place] if place < len(answers) else None
 
 
-def _sides(answers: list[Answer]) -> list[list[Markup]]:
-    """For each turn, the marked up texts of the answers shown."""
-    turns = []
+def _sides(answers: list[Answer]) -> tuple[list[list[Markup]], str]:
+    """For each turn, the marked up texts of the answers shown; and why words are not marked."""
+    turns, why = [], ""
     for turn in range(max((len(answer.turns) for answer in answers), default=0)):
         texts = [answer.turns[turn] if turn < len(answer.turns) else "" for answer in answers]
+        pieces = [[(text, False)] for text in texts]
         if len(texts) == 2 and max(map(len, texts)) <= MOST_CHARACTERS:
-            pieces = word_diff(*texts)
-        else:
-            pieces = tuple([(text, False)] for text in texts)  # type: ignore[assignment]
+            *pieces, note = word_diff(*texts)
+            why = why or note
         turns.append([Markup("").join(_piece(text, differs) for text, differs in side) for side in pieces])
-    return turns
+    return turns, why
 
 
 def _piece(text: str, differs: bool) -> Markup:
@@ -116,3 +167,7 @@ def _missing(request: Request, error: Exception) -> Response:
     detail = error.detail if isinstance(error, HTTPException) else str(error)
     status = error.status_code if isinstance(error, HTTPException) else 500
     return page(request, "message.html", status=status, title="Not here", text=detail)
+
+
+def _damaged(request: Request, error: Exception) -> Response:
+    return page(request, "message.html", status=422, title="Cannot be read", text=str(error))

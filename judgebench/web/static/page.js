@@ -25,7 +25,7 @@ async function send(form, button) {
     if (reply.ok && found.next) location.assign(found.next);
     else say("NOT saved: " + (found.error || "the server answered " + reply.status) + ". Reload to see what is there.");
   } catch (error) {
-    say("NOT known to be saved: the server does not answer. Start it again and reload: what is there is shown.");
+    say("NOT known to be saved: the server does not answer. Start it again and open the address that it prints: what is there is shown.");
   }
 }
 
@@ -36,13 +36,18 @@ document.querySelectorAll("form[data-send]").forEach((form) => {
   });
 });
 
+// Keys that the page shows: a digit or letter presses its button, follows its link, or goes to its field.
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
-  if (/^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName) && event.target.type !== "radio") return;
-  for (const button of document.querySelectorAll("button[data-key]")) {
-    if (button.dataset.key && button.dataset.key === event.key.toLowerCase()) {
+  if (/^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName) && event.target.type !== "radio") {
+    if (event.key === "Escape") event.target.blur();
+    return;
+  }
+  for (const found of document.querySelectorAll("[data-key]")) {
+    if (found.dataset.key && found.dataset.key === event.key.toLowerCase()) {
       event.preventDefault();
-      button.click();
+      if (found.tagName === "INPUT" && found.type !== "radio") found.focus();
+      else found.click();
       return;
     }
   }
