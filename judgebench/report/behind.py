@@ -20,6 +20,18 @@ SPLIT = 1e-9
 """Below this a game's score is a half."""
 
 
+KINDS = {
+    "answers": "answers",
+    "exact": "exact scores",
+    "verdicts": "verdicts",
+    "games": "games",
+    "orders": "pairs judged in both orders",
+    "readings": "answers that the two rules do not read alike",
+    "listed": "",
+}
+"""What is counted → how it is said."""
+
+
 def sign(number: float) -> int:
     """1, 0 or -1; what is within rounding of 0 is 0."""
     return (number > SPLIT) - (number < -SPLIT)
@@ -53,16 +65,8 @@ class Where(Record, frozen=True, kw_only=True):
     def title(self) -> str:
         """In words, for the head of the list."""
         who = f"{self.model} against {self.other}" if self.other else self.model
-        what = "read differently" if self.of == "readings" else self.what
-        parts = [
-            what or {"orders": "both orders"}.get(self.of, self.of),
-            who,
-            self.category,
-            self.suite,
-            self.dimension,
-            self.judge,
-            self.rubric,
-        ]
+        head = f"{KINDS[self.of]}, {self.what}" if KINDS[self.of] and self.what else KINDS[self.of] or self.what
+        parts = [head, who, self.category, self.suite, self.dimension, self.judge, self.rubric]
         return " · ".join(part for part in parts if part)
 
 

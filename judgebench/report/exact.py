@@ -57,7 +57,7 @@ def accuracy_table(summary: Summary) -> Table:
             Cell(
                 text=estimate(row["value"], row["low"], row["high"]) + remarks.mark(why),
                 sort=row["value"],
-                where=exact_where(row, "right"),
+                where=exact_where(row, "scored"),
             ),
             Cell(
                 text=out_of(row["n"], row["planned"]),

@@ -28,7 +28,7 @@ Section = tuple[str, str, Safe]
 
 def render_html(
     summary: Summary, details: Details, pages: Sequence[tuple[str, str]] = (), ways: Ways | None = None,
-    first: Sequence[Section] = (),
+    more: Sequence[Section] = (),
 ) -> str:  # fmt: skip
     """The whole page as text: no network, no scripts but our own, everything that a model or user wrote escaped.
 
@@ -37,12 +37,12 @@ def render_html(
         details: the items to show, from `judgebench.report.details.gather`.
         pages: (address, title) of the pages that hold every item, where this one does not.
         ways: links numbers to the items behind them; None links nothing.
-        first: sections that stand before all others.
+        more: sections that follow the leaderboard.
     """
     anchors = anchors_of(summary, details)
     shown = {card.suite for card in details.cards}
     links = {suite: anchor for suite, anchor in anchors.items() if suite in shown}
-    sections: list[Section] = [*first, ("glance", "At a glance", _glance(summary, ways))]
+    sections: list[Section] = [("glance", "At a glance", _glance(summary, ways)), *more]
     if summary["accuracy"]:
         sections.append(("exact", "Exact scores", _exact(summary, links, ways)))
     found = judged.groups(summary)

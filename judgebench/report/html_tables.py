@@ -12,6 +12,10 @@ LEVELS = {"": ("", ""), "warn": (" !", " (warning)"), "bad": (" !!", " (too high
 """Level → its mark and what a screen reader hears."""
 
 
+SHORT = 24
+"""Characters up to which words stay on one line."""
+
+
 def linked(ways: Ways | None, where: Where | None, *content: Child) -> Child:
     """The content as a link to the items behind it, where there are any."""
     return content if ways is None else ways.link(where, *content)
@@ -31,7 +35,7 @@ def _cell(cell: Cell, column: Column, first: bool, ways: Ways | None) -> Safe:
         element("span", {"aria-hidden": "true"}, mark) if mark else None,
         element("span.unseen", spoken) if spoken else None,
     )
-    kind = "number" if column.numeric else "words"
+    kind = "number" if column.numeric else "words.short" if len(cell.text) <= SHORT else "words"
     if first:
         return element(f"th.{kind}", attributes, {"scope": "row"}, content)
     return element(f"td.{kind}.{cell.level}" if cell.level else f"td.{kind}", attributes, content)

@@ -50,15 +50,19 @@ table{border-collapse:collapse;font-size:.92rem}
 caption{text-align:left;padding:.2rem 0;white-space:nowrap}
 th,td{border-bottom:1px solid var(--line);padding:.32rem .65rem;text-align:left;vertical-align:top}
 thead th{vertical-align:bottom;font-size:.84rem;border-bottom:2px solid var(--line)}
-tbody th{font-weight:600;min-width:5.5rem;max-width:22rem;overflow-wrap:anywhere}
+tbody th{font-weight:600;min-width:5.5rem;max-width:22rem;overflow-wrap:break-word}
 td.number,th.number{text-align:right;font-variant-numeric:tabular-nums}
 td.number{white-space:nowrap}
-td.words{min-width:7rem;max-width:30rem;overflow-wrap:anywhere}
+td.words{min-width:7rem;max-width:24rem;overflow-wrap:break-word}
+.short{white-space:nowrap}
+a.way{color:inherit;text-decoration:underline dotted;text-decoration-thickness:1px;text-underline-offset:.2em}
+a.way:hover,a.way:focus-visible{color:var(--accent);text-decoration:underline solid}
+.heat a.way:hover,.heat a.way:focus-visible{color:inherit}
 td.warn{background:var(--warn-paper);color:var(--warn)}
 td.bad{background:var(--bad-paper);color:var(--bad);font-weight:600}
 th button{all:unset;cursor:pointer;color:inherit;font:inherit}
 th button:hover{text-decoration:underline}
-button:focus-visible,summary:focus-visible,.scroll:focus-visible{outline:3px solid var(--accent);
+a:focus-visible,button:focus-visible,summary:focus-visible,.scroll:focus-visible{outline:3px solid var(--accent);
 outline-offset:2px}
 th[aria-sort=ascending] button::after{content:" ▲"}th[aria-sort=descending] button::after{content:" ▼"}
 .remarks{list-style:none;padding:0;margin:.2rem 0 .6rem;overflow-wrap:anywhere}
@@ -78,6 +82,10 @@ figcaption{color:var(--ink);font-weight:600;padding-bottom:.3rem;overflow-wrap:a
 .heat td b{display:block;font-variant-numeric:tabular-nums}
 .heat td small{display:block;font-size:.74rem;line-height:1.3;white-space:nowrap}
 .heat thead th{text-align:center;max-width:9rem;overflow-wrap:anywhere}
+.heat th[scope=row]{position:sticky;left:0;background:var(--paper);z-index:1}
+.heat.large td{min-width:2.6rem;padding:.2rem;font-size:.8rem;font-variant-numeric:tabular-nums}
+.heat.large th{font-size:.78rem;max-width:7rem;font-weight:400}
+.rows{padding-left:1.2rem}.rows li{overflow-wrap:anywhere;padding:.1rem 0}
 .heat td.none{color:var(--muted)}
 .legend{display:flex;align-items:center;gap:.4rem;font-size:.84rem;color:var(--muted);flex-wrap:wrap}
 .legend i{display:inline-block;width:1.1rem;height:.8rem}

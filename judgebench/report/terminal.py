@@ -64,6 +64,21 @@ def print_summary(summary: Summary, console: Console) -> None:
     _print(usage_table(summary), "Usage", console)
 
 
+def print_comparison(tables: Sequence[Table], lines: Sequence[str], console: Console) -> None:
+    """Prints the tables of a comparison of runs and what stands beside them.
+
+    Args:
+        tables: with their titles.
+        lines: further remarks.
+        console: where to.
+    """
+    for table in tables:
+        _print(table, table.title, console)
+    console.print()
+    for line in lines:
+        console.print(_text(line, console))
+
+
 def print_cards(cards: Sequence[JudgeCard], console: Console) -> None:
     """Prints every trial of judge cards.
 

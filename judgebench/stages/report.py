@@ -1,4 +1,4 @@
-"""Reporting: the run's summary and records → report.html, report.md and the terminal's tables."""
+"""Reporting: a run's summary and records → report.html, report.md and the terminal's tables; several runs compared."""
 
 from __future__ import annotations
 
@@ -17,18 +17,27 @@ from judgebench.report import extraction, item_pages
 from judgebench.report.behind import Behind
 from judgebench.report.markdown import render_markdown
 from judgebench.report.pages import Records, report_files
+from judgebench.report.runs_compared import only_lines, tables
 from judgebench.report.submission import submission
-from judgebench.report.terminal import print_summary
+from judgebench.report.terminal import print_comparison, print_summary
 from judgebench.runs import Run
 from judgebench.stages import settings as flags
 from judgebench.stages.cards import card_rows
 from judgebench.stages.games import dimensions_of, games_of, standing
 from judgebench.stages.reasons import reason
+from judgebench.stages.report_runs import OUT, report_runs
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds this stage's flags."""
-    flags.add_run(parser)
+    parser.add_argument(
+        "runs", nargs="+", metavar="RUN", help="run folder; a bare name means results/NAME; several are compared"
+    )
+    group = parser.add_argument_group("several runs")
+    group.add_argument(
+        "--out", metavar="FILE", help=f"the page that compares them (default {OUT}); Markdown goes beside it"
+    )
+    group.add_argument("--allow-unlike", action="store_true", help="compare although they were not asked alike")
     parser.add_argument("--json", action="store_true", help="print summary.json instead of tables")
     parser.add_argument(
         "--submission", action="store_true", help="write the files that authors score who keep the answers, no report"
@@ -40,12 +49,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Writes the reports of a rated run and prints its tables.
+    """Writes the reports of a rated run and prints its tables; of several runs, a page that compares them.
 
     Returns:
         0.
     """
-    run = Run(flags.run_path(args.run))
+    runs = [Run(flags.run_path(text)) for text in args.runs]
+    if len(runs) > 1:
+        return _compare(runs, args)
+    for flag, given in (("--out", args.out), ("--allow-unlike", args.allow_unlike)):
+        if given:
+            raise UserError(f"{flag} is for several runs; one run's report is {runs[0].path / 'report.html'}")
+    run = runs[0]
     if args.submission:
         hand_in(run, quiet=args.quiet)
         return 0
@@ -56,6 +71,24 @@ def main(args: argparse.Namespace) -> int:
         rows = extraction_audit(run)
         if not args.quiet:
             sys.stdout.write(f"{extraction.render_text(rows)}{run.path / 'extraction.csv'}\n")
+    return 0
+
+
+def _compare(runs: list[Run], args: argparse.Namespace) -> int:
+    for flag, given in (("--submission", args.submission), ("--extraction", args.extraction)):
+        if given:
+            raise UserError(f"{flag} is for one run")
+    out = Path(args.out or OUT)
+    found, summary = report_runs(runs, out, behind, allow_unlike=args.allow_unlike)
+    if args.json:
+        sys.stdout.write(
+            msgspec.json.format(msgspec.json.encode({**found, "summary": summary}), indent=1).decode() + "\n"
+        )
+    elif not args.quiet:
+        from rich.console import Console
+
+        print_comparison(tables(found), [*found["unlike"], *only_lines(found)], Console())
+        sys.stdout.write(f"\n{out}\n")
     return 0
 
 
