@@ -101,9 +101,10 @@ def test_adalora_cut_off_goes_on_with_its_ranks_and_what_it_knows_of_them(
     left_alone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], step: int
 ) -> None:
     data = str(left_alone / "d.jsonl")
-    with monkeypatch.context() as patched, pytest.raises(PowerCut):
-        cut_at(patched, step)
+    cut_at(monkeypatch, step)
+    with pytest.raises(PowerCut):
         main(words(tmp_path, data, "--quiet", "--save-every", str(step), *RANKS))
+    monkeypatch.undo()
     assert main(words(tmp_path, data, *RANKS)) == 0
     assert f"goes on from step {step}\n" in capsys.readouterr().err
     assert "AdaLoRA's ranks" in result(tmp_path).notes[-1]
@@ -115,9 +116,10 @@ def test_a_training_may_go_on_with_smaller_batches_of_as_many_rows_a_step_and_sa
 ) -> None:
     data = jsonl(tmp_path / "d.jsonl", pairs(24))
     run = tmp_path / "run"
-    with monkeypatch.context() as patched, pytest.raises(PowerCut):
-        cut_at(patched, 3)
+    cut_at(monkeypatch, 3)
+    with pytest.raises(PowerCut):
         main(words(run, data, "--quiet", "--save-every", "3"))
+    monkeypatch.undo()
     for other in (["--batch-size", "1"], ["--learning-rate", "1e-4"]):
         with pytest.raises(RunConflict, match=f"{other[0][2:].replace('-', '_')}="):
             main(words(run, data, "--quiet", *other))
@@ -131,9 +133,10 @@ def test_a_training_may_go_on_with_smaller_batches_of_as_many_rows_a_step_and_sa
 def test_before_the_first_checkpoint_any_setting_may_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = jsonl(tmp_path / "d.jsonl", pairs(6))
     run = tmp_path / "run"
-    with monkeypatch.context() as patched, pytest.raises(PowerCut):
-        patched.setattr(watch.Watch, "on_step_end", lambda *given, **more: (_ for _ in ()).throw(PowerCut))
+    monkeypatch.setattr(watch.Watch, "on_step_end", lambda *given, **more: (_ for _ in ()).throw(PowerCut))
+    with pytest.raises(PowerCut):
         main(words(run, data, "--quiet"))
+    monkeypatch.undo()
     assert json.loads((run / "models/.x.training/plan.json").read_text())["learning_rate"] == 1e-3
     assert main(words(run, data, "--quiet", "--learning-rate", "1e-4")) == 0
     assert (result(run).settings["learning_rate"], result(run).notes) == (1e-4, ())

@@ -12,8 +12,9 @@ from judgebench.train.settings import TrainSettings
 
 _NO_MEMORY = ("DefaultCPUAllocator", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "Cannot allocate memory")
 """What libraries say of memory in errors that are of no class of their own."""
-_NO_SPACE = ("No space left on device", "File too large", "PytorchStreamWriter failed writing", "Disk quota exceeded")
-"""What they say of a disk (a torch archive that could not be written says no more than that)."""
+_NO_SPACE = ("No space left on device", "File too large", "Disk quota exceeded", "PytorchStreamWriter failed writing",
+             "unexpected pos ")  # fmt: skip
+"""What they say of a disk; the last two are all that a torch archive says that was not written to its end."""
 
 
 def memory_ran_out(error: BaseException) -> bool:
@@ -80,4 +81,4 @@ def kept(work: Path) -> str:
     good = whole_checkpoints(work)
     if not good:
         return "there was no checkpoint yet"
-    return f"the checkpoint of step {step_of(good[-1])} is kept, and the same command goes on from it"
+    return f"the checkpoint of step {step_of(good[-1])} is kept, and training goes on from it"

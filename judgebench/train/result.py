@@ -13,7 +13,6 @@ from judgebench.train import record as records
 from judgebench.train.adapters import MERGEABLE, merged
 from judgebench.train.guard import Held
 from judgebench.train.job import Job
-from judgebench.train.rank_allocation import ranks
 from judgebench.train.rows import Rows
 
 
@@ -50,6 +49,8 @@ def _save(job: Job, trainer: Any, folder: Path) -> bool:
     adapted = job.settings.peft != "none"
     whole = not adapted or (job.settings.merge and job.settings.peft in MERGEABLE)
     if job.settings.peft == "adalora":
+        from judgebench.train.rank_allocation import ranks
+
         left = ranks(model)
         if left:
             job.note(f"AdaLoRA's ranks: {sum(left.values())} over {len(left)} matrices, {min(left.values())} to "
