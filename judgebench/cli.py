@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import os
+import re
 import sys
+from collections.abc import Iterable
 from typing import NoReturn
 
 from judgebench import __version__, plugins
@@ -60,7 +63,21 @@ class Parser(argparse.ArgumentParser):
         Raises:
             UserError: always.
         """
-        raise UserError(f"{message} (see '{self.prog} --help')")
+        raise UserError(f"{message}{self._meant(message)} (see '{self.prog} --help')")
+
+    def _meant(self, message: str) -> str:
+        """What was probably meant, where a flag or one of a few words is misspelt."""
+        found = re.search(r"unrecognized arguments: (--[^\s=]+)", message)
+        if found:
+            flags = [name for name in self._option_string_actions if name.startswith("--")]
+            return _suggestion(found[1], flags)
+        found = re.search(r"invalid choice: '(.*)' \(choose from (.*)\)", message)
+        return _suggestion(found[1], re.findall(r"[\w-]+", found[2])) if found else ""
+
+
+def _suggestion(found: str, allowed: Iterable[str]) -> str:
+    close = difflib.get_close_matches(found, list(allowed), n=1)
+    return f": did you mean '{close[0]}'?" if close else ""
 
 
 def overview() -> str:

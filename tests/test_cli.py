@@ -57,12 +57,16 @@ def test_a_bare_name_is_a_folder_under_results(here: Path) -> None:
     assert json.loads(judgebench("report", "try", "--json", cwd=here).stdout) == summary
     assert json.loads(judgebench("rate", "try", "--json", cwd=here).stdout) == summary
     assert judgebench("list", "runs", cwd=here).stdout.split() == ["try", "m"]
+    nothing = judgebench("list", "runs", "elsewhere", cwd=here)
+    assert (nothing.stdout, nothing.stderr) == ("", "no runs in elsewhere\n")
 
 
 MISTAKES = [
     (["rnu", "x"], "did you mean 'run'?"),
     (["run"], "arguments are required: RUN"),
-    (["run", "x", "--suit", "sums.yaml"], "unrecognized arguments"),
+    (["run", "x", "--suit", "sums.yaml"], "did you mean '--suite'?"),
+    (["run", "x", "--swap-policy", "halv"], "did you mean 'half'?"),
+    (["list", "suits"], "did you mean 'suites'?"),
     (["run", "x", "--suite", "sums.yaml"], "at least one --suite and one --model"),
     (["run", "x", "--suite", "nothing.yaml", "--model", "hf/x"], "nothing.yaml"),
     (["run", "x", "--suite", "mmul", "--model", "hf/x"], "did you mean 'mmlu'?"),
@@ -102,6 +106,7 @@ def test_too_many_unscored_is_exit_code_3_and_a_whole_run(here: Path) -> None:
     done = judgebench("run", "x", "--suite", "sums.yaml", "--model", "m=scripted/model.py:fails", cwd=here)
     assert done.returncode == 3
     assert "over --max-unscored 0.1" in done.stderr
+    assert "the same command goes on" in done.stderr  # the calls failed: they are made again
     assert (here / "results/x/report.html").is_file()
     assert judgebench("rate", "x", "--quiet", "--max-unscored", "1", cwd=here).returncode == 0
 

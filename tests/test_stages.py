@@ -123,7 +123,7 @@ def test_unreadable_verdicts_enter_no_mean_and_are_counted_and_not_asked_again(f
 
     judge = ScriptedBackend.of(half)
     arguments: dict[str, Any] = {"suite": [files["talk"]], "rubric": ["pairwise-mtbench"]}
-    with pytest.raises(TooManyUnscored, match=r"4 of 8 unscored \(unreadable: no verdict\)"):
+    with pytest.raises(TooManyUnscored, match=r"4 of 8 unscored \(unreadable: no verdict\).*asks none of these again"):
         judgebench.run(files["run"], model={"a": right, "b": wrong}, judge={"j": judge}, **arguments)
     summary = judgebench.load(files["run"]).summary
     (row,) = summary["verdicts"]

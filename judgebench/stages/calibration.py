@@ -83,7 +83,9 @@ def people_of(verdicts: Iterable[Verdict], wanted: str) -> list[str]:
     """
     known = sorted({verdict.judge for verdict in verdicts if verdict.judge.startswith("human@")})
     if not known:
-        raise UserError("--calibrate: the run holds no labels of people (judges human@NAME)")
+        raise UserError(
+            "--calibrate: the run holds no labels of people (judges human@NAME): 'judgebench annotate RUN' makes some"
+        )
     found = known if wanted == PEOPLE else [name for name in known if name == wanted]
     if not found:
         raise UserError(f"--calibrate {wanted}: no such labels here: {did_you_mean(wanted, [PEOPLE, *known])}")
@@ -210,7 +212,10 @@ def describe(estimate: PPIEstimate, form: str = ".3f") -> list[str]:
     ]
     if estimate.judge_value is not None:
         alone = interval(estimate.judge_low, estimate.judge_high)
-        said.append(f"judge alone: {estimate.judge_value:{form}} {alone}, which allows for no bias of the judge")
+        said.append(
+            f"judge alone: {estimate.judge_value:{form}} {alone} on the {estimate.n_judge} without a label, "
+            "which allows for no bias of the judge"
+        )
     said.append(f"people alone: {estimate.human_value:{form}} {interval(estimate.human_low, estimate.human_high)}")
     if estimate.note:
         said.append(f"note: {estimate.note}")

@@ -26,7 +26,7 @@ def lines(found: Sequence[Comparison]) -> Iterator[str]:
         )
         yield "  " + (", ".join(_details(each)) or "no variation to test")
         if each.equivalence is not None:
-            yield "  " + _equivalence(each)
+            yield "  " + _equivalence(each, "win rate less 0.5" if games else "difference")
         if each.bootstrap is not None:
             yield f"  {each.bootstrap.note}: {_interval(each.bootstrap.low, each.bootstrap.high, form)}"
         if each.calibrated is not None:
@@ -70,7 +70,7 @@ def _details(each: Comparison) -> Iterator[str]:
             yield f"about {more} more questions would decide a difference of this size"
 
 
-def _equivalence(each: Comparison) -> str:
+def _equivalence(each: Comparison, what: str) -> str:
     found = each.equivalence
     assert found is not None
     if found.equivalent:
@@ -79,4 +79,5 @@ def _equivalence(each: Comparison) -> str:
         said = f"{each.left} is no worse, though it may be better"
     else:
         said = "not shown to be as good as one another"
-    return f"within {found.margin:g}: {said} (p = {found.p_value:.3g}; 90 % {_interval(found.low, found.high)})"
+    interval = _interval(found.low, found.high)
+    return f"within {found.margin:g}: {said} (p = {found.p_value:.3g}; 90 % of the {what}: {interval})"

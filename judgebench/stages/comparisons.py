@@ -221,6 +221,7 @@ def _scores(held: Held, pair: tuple[str, str], people: Sequence[str], extras: Ex
         paired = paired_difference([ours[place] for place in shared], [theirs[place] for place in shared])
         alone = len({*ours, *theirs}) - len(shared)
         notes = [paired.note, f"{alone} items scored for one of the two only are left out" if alone else ""]
+        notes.append(_untested(paired.se, extras.margin))
         delta = {place: ours[place] - theirs[place] for place in shared}
         said = _people_differences(groups, key, pair, people)
         calibrated = None
@@ -274,6 +275,7 @@ def _games(held: Held, pair: tuple[str, str], people: Sequence[str], extras: Ext
         error = clustered_error(scores, items)
         gone = sum((out.suite, out.judge, out.rubric, out.dimension) == key for out in missing)
         notes = [estimate.note, f"{gone} pairs with an unreadable order are left out" if gone else ""]
+        notes.append(_untested(error.cr1, extras.margin))
         if key[1:3] in held.stopped:
             notes.append(UNTIL_DECIDED)
         varies = error.cr1 is not None and error.cr1 >= FLAT
@@ -307,6 +309,12 @@ def _games(held: Held, pair: tuple[str, str], people: Sequence[str], extras: Ext
 def _equivalence(difference: float, se: float | None, clusters: int, margin: float | None) -> Equivalence | None:
     """The test against the margin; None where none was asked for or nothing varies."""
     return tost(difference, se, margin, clusters - 1) if margin is not None and se is not None and se > FLAT else None
+
+
+def _untested(se: float | None, margin: float | None) -> str:
+    """Why there is no test against a margin that was asked for; empty where there is one, or none was asked for."""
+    tested = margin is None or (se is not None and se > FLAT)
+    return "" if tested else f"no test within {margin:g}: no variation between questions to test by"
 
 
 def _bootstrap(

@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import shutil
 import sys
-from collections.abc import Iterable
+import textwrap
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from judgebench import plugins
@@ -33,16 +35,30 @@ def main(args: argparse.Namespace) -> int:
         found = [{"name": name, "about": about} for name, about in rows]
         sys.stdout.write(json.dumps(found, ensure_ascii=False) + "\n")
     else:
-        width = max((len(name) for name, _ in rows), default=0)
-        sys.stdout.writelines(f"{name:<{width}}  {about}".rstrip() + "\n" for name, about in rows)
+        sys.stdout.writelines(f"{line}\n" for line in _lines(rows))
+        if not rows:
+            sys.stderr.write(f"no runs in {args.folder}\n")
     return 0
+
+
+def _lines(rows: Sequence[tuple[str, str]]) -> Iterable[str]:
+    """A line for each name; in a terminal folded to its width, below the start of the text."""
+    width = max((len(name) for name, _ in rows), default=0)
+    if not sys.stdout.isatty():
+        return (f"{name:<{width}}  {about}".rstrip() for name, about in rows)
+    room = max(shutil.get_terminal_size().columns - width - 2, 20)
+    return (
+        f"{'' if place else name:<{width}}  {part}".rstrip()
+        for name, about in rows
+        for place, part in enumerate(textwrap.wrap(about, room) or [""])
+    )
 
 
 def _rows(kind: str, folder: Path) -> Iterable[tuple[str, str]]:
     if kind == "suites":
         from judgebench.files import shipped
 
-        return ((path.stem, _about(path)) for path in sorted(shipped("suites").glob("*.yaml")))
+        return sorted((path.stem, _about(path)) for path in shipped("suites").glob("*.yaml"))
     if kind == "rubrics":
         from judgebench.rubrics import list_rubrics, load_rubric
 

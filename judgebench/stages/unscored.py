@@ -19,7 +19,7 @@ def refuse_unscored(summary: Mapping[str, Any], most: float) -> None:
     Raises:
         TooManyUnscored: one is; the run is whole all the same.
     """
-    bad = []
+    bad, reasons = [], []
     for row in (*summary["accuracy"], *summary["verdicts"]):
         unscored = row["unscored"] - row["reasons"].get(KEPT_BACK, 0) - row["reasons"].get(NOT_APPLICABLE, 0)
         share = unscored / row["planned"] if row["planned"] else 0.0
@@ -28,11 +28,17 @@ def refuse_unscored(summary: Mapping[str, Any], most: float) -> None:
             why = max(row["reasons"], key=row["reasons"].get, default="")
             of = f" for {row['model']}" if "model" in row else f" by {row['rubric']}, {row['dimension']}"
             bad.append(f"{who}{of} on {row['suite']}: {row['unscored']} of {row['planned']} unscored ({why})")
+            reasons.append(why)
     if bad:
         more = f" (and {len(bad) - 1} more like it)" if len(bad) > 1 else ""
-        raise TooManyUnscored(
-            f"over --max-unscored {most:g}: {bad[0]}{more}; the run is kept, and the same command goes on"
-        )
+        raise TooManyUnscored(f"over --max-unscored {most:g}: {bad[0]}{more}; the run is kept, and {_next(reasons)}")
+
+
+def _next(reasons: Iterable[str]) -> str:
+    """What the same command does about it: failed calls are made again, what cannot be read was paid for and stays."""
+    if any(not each.startswith("unreadable") for each in reasons):
+        return "the same command goes on"
+    return "the same command asks none of these again: read the replies ('judgebench view') and mend rubric or judge"
 
 
 def judged_rows(run: Run, verdicts: Iterable[Verdict] | None = None) -> list[Row]:
