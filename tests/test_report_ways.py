@@ -1,0 +1,205 @@
+"""From every number down to its items: the list behind a number holds exactly what was counted."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_report_html import ALLOWED, Page
+from test_report_runs import ITEMS, made, right
+
+from judgebench.report import exact, heat, judge_record, overview
+from judgebench.report.behind import Behind, Where
+from judgebench.report.brief import brief_table
+from judgebench.report.judged import groups, leaderboard
+from judgebench.report.tables import Cell, Table
+from judgebench.report.ways import Ways, compact, data
+from judgebench.runs import Journal, Run
+from judgebench.stages.rate import rate
+from judgebench.stages.report import behind, read_summary, report
+from judgebench.stages.settings import Settings
+from judgebench.types import Answer, Verdict
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Three models with flips, ties, unreadable orders, cut-off, failed and missing answers, unextracted scores."""
+    run = made(tmp_path_factory.mktemp("ways") / "run", {"base": "", "first": "", "second": ""})
+    with Journal(run.answers_file("base")) as journal:
+        for k in (1, 2, 3):
+            journal.append(Answer(suite="sums", item=str(k), model="base", turns=("cut",), finish=("length",)))
+        journal.append(Answer(suite="sums", item="4", model="base", error="timeout: 60 s"))
+    with Journal(run.verdicts_file("exact@number", "")) as journal:
+        for k in (5, 6):
+            journal.append(Verdict(suite="sums", item=str(k), judge="exact@number", dimension="accuracy",
+                                   shown=(("base", 0),), scores=(0.0,), error="unextracted: no number"))  # fmt: skip
+        journal.append(Verdict(suite="sums", item="7", judge="exact@number", dimension="accuracy",
+                               shown=(("base", 0),), error="timeout: 60 s"))  # fmt: skip
+    order = ("first", 0), ("base", 0)
+    with Journal(run.verdicts_file("j", "r")) as journal:
+        for k, scores in ((8, (0.0, 1.0)), (9, ()), (10, (0.0, 1.0))):
+            journal.append(Verdict(suite="talk", item=str(k), rubric="r@1", judge="j", kind="preference", shown=order,
+                                   scores=scores, error="" if scores else "unreadable: no verdict"))  # fmt: skip
+        for k in (8, 10):
+            journal.append(Verdict(suite="talk", item=str(k), rubric="r@1", judge="j", kind="preference",
+                                   shown=order[::-1], scores=(0.0, 1.0)))  # fmt: skip
+    rate(run, Settings())
+    return run
+
+
+@pytest.fixture(scope="module")
+def summary(run: Run) -> dict[str, Any]:
+    return read_summary(run)
+
+
+@pytest.fixture(scope="module")
+def finder(run: Run) -> Behind:
+    items = [(suite, item) for suite in run.manifest["suites"] for item in run.items(suite).values()]
+    return behind(run, (items, run.answers().values(), run.verdicts().values()))
+
+
+def cells(table: Table, *titles: str) -> list[Cell]:
+    places = [place for place, column in enumerate(table.columns) if column.title in titles]
+    assert len(places) == len(titles)
+    return [row[place] for row in table.rows for place in places]
+
+
+def behind_each(finder: Behind, found: list[Cell]) -> list[tuple[float | None, int]]:
+    return [(cell.sort, len(finder.places(cell.where))) for cell in found if cell.where is not None]
+
+
+def test_counts_of_answers_and_exact_scores_lead_to_as_many_items(finder: Behind, summary: dict[str, Any]) -> None:
+    answers = cells(overview.answers_table(summary), "Planned", "Answered", "Failed", "Unfinished", "Truncated")
+    scores = cells(exact.accuracy_table(summary), "Questions", "Extraction rate", "Unextracted", "Truncated")
+    pairs = behind_each(finder, answers) + behind_each(finder, scores)
+    assert all(counted == held for counted, held in pairs)
+    assert {counted for counted, _ in pairs} >= {0, 1, 2, 3, ITEMS}
+    cut = next(cell for cell in answers if cell.sort == 3)
+    assert finder.places(cut.where) == [("sums", "1"), ("sums", "2"), ("sums", "3")]
+
+
+def test_wins_ties_losses_and_games_left_out_of_every_pair_lead_to_as_many_items(
+    finder: Behind, summary: dict[str, Any]
+) -> None:
+    (group,) = groups(summary)
+    table = judge_record.pairs_table(summary, group)
+    pairs = behind_each(finder, cells(table, "Wins", "Ties", "Losses", "Left out", "Games", "Questions"))
+    assert len(pairs) == 18
+    assert all(counted == held for counted, held in pairs)
+    (left_out,) = [cell for cell in cells(table, "Left out") if cell.sort]
+    assert finder.places(left_out.where) == [("talk", "9")]
+
+
+def test_flips_conflicts_and_unscored_verdicts_lead_to_their_items(finder: Behind, summary: dict[str, Any]) -> None:
+    (group,) = groups(summary)
+    bias = judge_record.bias_table(summary, group)
+    (flips,) = cells(bias, "Flips")
+    assert flips.sort == len(finder.places(flips.where)) == 2
+    assert finder.places(flips.where) == [("talk", "8"), ("talk", "10")]
+    assert set(finder.places(cells(bias, "Conflict rate")[0].where)) >= set(finder.places(flips.where))
+    verdicts = judge_record.verdicts_table(summary, group)
+    assert finder.places(cells(verdicts, "Unscored")[0].where) == [("talk", "9")]
+    for title in ("First order", "Second order"):
+        assert len(finder.places(cells(verdicts, title)[0].where)) == ITEMS
+
+
+def test_headline_counts_a_models_row_and_the_leaderboard_lead_to_items(
+    finder: Behind, summary: dict[str, Any]
+) -> None:
+    tiles = {entry.label: entry for entry in overview.headline_counts(summary)}
+    for label, ids in (("unextracted", {"5", "6"}), ("unreadable", {"9"}), ("answers truncated", {"1", "2", "3"})):
+        assert {item for _, item in finder.places(tiles[label].where)} == ids
+    (group,) = groups(summary)
+    for board in (leaderboard(summary, group, "overall"), brief_table(summary)):
+        linked = [cell for row in board.rows for cell in row if cell.where is not None]
+        assert len(linked) >= 6
+        assert all(finder.places(cell.where) for cell in linked)
+
+
+def test_what_is_right_and_not_right_parts_what_was_scored(finder: Behind) -> None:
+    def held(what: str) -> set[tuple[str, str]]:
+        return set(finder.places(Where(of="exact", what=what, suite="sums", model="second")))
+
+    assert held("right") == {("sums", str(k)) for k in range(ITEMS) if right("second", k)}
+    assert held("right") | held("not right") == held("scored")
+    assert not held("right") & held("not right")
+
+
+def test_a_run_that_fits_one_page_filters_its_own_items_and_every_link_has_a_target_without_a_script(
+    run: Run, summary: dict[str, Any]
+) -> None:
+    report(run, quiet=True)
+    source = (run.path / "report.html").read_text(encoding="utf-8")
+    page = Page(source)
+    ids = {attributes["id"] for _, attributes in page.elements if "id" in attributes}
+    ways = [attributes for tag, attributes in page.elements if tag == "a" and attributes.get("class") == "way"]
+    assert len(ways) > 60
+    assert {attributes["href"][1:] for attributes in ways} <= ids
+    lists = json.loads(re.search(r'id="lists">(.*?)</script>', source)[1])
+    for attributes in ways:
+        runs = lists[int(attributes["data-list"])][1]
+        count = sum(last - first + 1 for first, last in zip(runs[::2], runs[1::2], strict=True))
+        assert attributes["title"].startswith(f"{count:,} items: ")
+    assert {tag for tag, _ in page.elements} <= ALLOWED
+    assert not (run.path / "report-items").exists()
+
+
+def test_a_larger_run_leads_to_lists_on_the_index_which_lead_to_pages(tmp_path: Path) -> None:
+    run = made(tmp_path / "run", {"base": "<b>", "first": ""}, items=range(60))
+    rate(run, Settings())
+    report(run, quiet=True)
+    source = (run.path / "report.html").read_text(encoding="utf-8")
+    index = (run.path / "report-items" / "index.html").read_text(encoding="utf-8")
+    page = Page(index)
+    lists = json.loads(re.search(r'id="lists">(.*?)</script>', index)[1])
+    places = json.loads(re.search(r'id="places">(.*?)</script>', index)[1])
+    assert len(places["items"]) == 120
+    targets = re.findall(r'href="report-items/index\.html#list-(\d+)"', source)
+    assert len(targets) > 40
+    assert max(map(int, targets)) < len(lists)
+    for _, runs in lists:
+        assert runs[0] >= 0
+        assert runs[-1] < len(places["items"])
+    for number in (0, 59, 60, 119):
+        _, item, place, _, _ = places["items"][number]
+        text = (run.path / "report-items" / places["pages"][place]).read_text(encoding="utf-8")
+        (card,) = re.findall(rf'<details class="card" id="item-{number}".*?</b>', text)
+        assert card.endswith(f"<b>{item}</b>")
+    links = {attributes["href"] for tag, attributes in page.elements if tag == "a"}
+    assert links == {"../report.html", *places["pages"]}
+
+
+def test_a_heat_map_cell_leads_to_the_pairs_items_and_forty_models_get_small_cells(
+    finder: Behind, summary: dict[str, Any]
+) -> None:
+    (group,) = groups(summary)
+    ways = Ways(finder, [("talk", str(k)) for k in range(ITEMS)], "index.html")
+    few = heat.heat_map(summary, group, "overall", ways)
+    assert few is not None
+    assert few.count('class="way"') == 6
+    names = [f"model-{number:02d}" for number in range(40)]
+    pair = summary["pairs"][0]
+    many = {**summary, "pairs": [{**pair, "left": a, "right": b} for a in names for b in names if a < b], "ratings": []}
+    large = heat.heat_map(many, group, "overall")
+    assert large is not None
+    assert 'class="heat large"' in large
+    assert "games" not in large
+    assert len(large) < 200_000
+
+
+def test_data_on_a_page_can_end_no_element_and_is_ascii() -> None:
+    hostile = "</script><script>alert(1)</script><!-- \u2028 \ud800 &amp;"
+    written = data("x", [hostile])
+    assert written.count("<") == 2
+    assert written.isascii()
+    inside = written.partition(">")[2].rpartition("<")[0]
+    assert json.loads(inside) == [hostile]
+
+
+def test_numbers_become_runs_and_nothing_is_lost() -> None:
+    numbers = [0, 1, 2, 5, 9, 10]
+    runs = compact(numbers)
+    assert [n for a, b in zip(runs[::2], runs[1::2], strict=True) for n in range(a, b + 1)] == numbers
