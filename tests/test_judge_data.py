@@ -91,7 +91,7 @@ def test_a_lesson_asks_what_the_judge_will_be_asked_and_its_reply_is_read_as_the
     assert read["overall"].scores == (0.0, 1.0)
 
 
-def test_of_two_answers_an_exact_scorer_prefers_the_one_it_scores_higher(run: Run) -> None:
+def test_of_two_answers_an_exact_scorer_prefers_the_one_it_scores_higher_and_the_reference_says_why(run: Run) -> None:
     graded = [
         Verdict(suite="three", item=item, judge="exact@text", dimension="accuracy", shown=((model, 0),), kind="grade",
                 scores=(score,))
@@ -100,7 +100,11 @@ def test_of_two_answers_an_exact_scorer_prefers_the_one_it_scores_higher(run: Ru
     ]  # fmt: skip
     rows = list(rows_of(run, load_rubric("short.yaml"), graded, "examples", "", Counter()))
     said = {(row["item"], row["shown"][0][0]): row["messages"][-1]["content"] for row in rows}
-    assert said == {("1", "a"): "[[A]]", ("1", "b"): "[[B]]", ("2", "a"): "[[C]]", ("2", "b"): "[[C]]"}
+    assert said == {
+        ("1", "a"): "blue\n\n[[A]]", ("1", "b"): "blue\n\n[[B]]",
+        ("2", "a"): "the dog\n\n[[C]]", ("2", "b"): "the dog\n\n[[C]]",
+    }  # fmt: skip
+    assert all(row["explained"] for row in rows)
 
 
 def test_pairs_hold_the_right_verdict_and_the_opposite_one(run: Run) -> None:

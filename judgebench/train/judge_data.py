@@ -110,7 +110,8 @@ def rows_of(
     Args:
         run: holds questions and answers.
         rubric: whose messages are asked and in whose form the verdict is written.
-        verdicts: of one rater, or of several, whose majority counts.
+        verdicts: of one rater, or of several, whose majority counts. Where an exact scorer's, the item's reference
+            explains them.
         form: ``examples`` (``messages``) or ``pairs`` (``prompt``, ``chosen``, ``rejected``).
         dimension: of the verdicts, taken for each of the rubric's; empty is those of the same name, or the only one
             where the rubric has one too.
@@ -119,6 +120,7 @@ def rows_of(
     judge = RubricJudge("judge-data", rubric)
     wanted = truths(verdicts, pairwise=rubric.mode == "pairwise")
     words: dict[Place, str] = {_place(each): each.reply for each in verdicts if each.reply and not _mute(each.judge)}
+    scored = all(each.judge.startswith("exact@") for each in verdicts)
     names = {place[3] for place in wanted}
     answers = run.answers()
     items = {suite: run.items(suite) for suite in {place[0] for place in wanted}}
@@ -149,7 +151,8 @@ def rows_of(
                 suite=suite, item=item, turn=turn or len(item.turns), dimensions=asked,
                 shown=tuple(each for each in found if isinstance(each, Answer)),
             )  # fmt: skip
-            right = reply_of(rubric, matchup, scores, words.get(place, ""))
+            explained_by = "".join(item.reference[matchup.turn - 1 : matchup.turn]) if scored else words.get(place, "")
+            right = reply_of(rubric, matchup, scores, explained_by)
             wrong = next(filter(None, (reply_of(rubric, matchup, other, "") for other in _others(rubric, scores))), "")
             if not right or (form == "pairs" and not wrong):
                 dropped["whose verdict the rubric cannot say"] += 1
