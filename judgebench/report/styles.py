@@ -76,7 +76,7 @@ figcaption{color:var(--ink);font-weight:600;padding-bottom:.3rem;overflow-wrap:a
 .plot .tick,.plot .axis{font-size:11.5px;fill:var(--muted)}
 .plot .grid{stroke:var(--grid);stroke-width:1}
 .plot .reference{stroke:var(--muted);stroke-width:1.5;stroke-dasharray:4 4}
-.plot .interval{stroke:var(--accent);stroke-width:3.5;stroke-linecap:round;opacity:.55}
+.plot .interval{stroke:var(--accent);stroke-width:3.5;stroke-linecap:round;opacity:.7}
 .plot .dot{fill:var(--accent);stroke:var(--paper);stroke-width:1.5}
 .heat td{text-align:center;border:2px solid var(--paper);min-width:6.2rem;padding:.4rem .5rem}
 .heat td b{display:block;font-variant-numeric:tabular-nums}
