@@ -24,10 +24,11 @@ from judgebench.report.markup import words
 from judgebench.runs import Journal, Run
 from judgebench.stages.calibration import calibrate
 from judgebench.stages.games import games_of
+from judgebench.stages.label_agreement import agreement
 from judgebench.stages.label_csv import defused, export_csv, import_csv
 from judgebench.stages.label_guides import guide_of
 from judgebench.stages.labelling import doubt, draw, plan_for
-from judgebench.stages.labels import SKIPPED, UNDONE, Labels, agreement
+from judgebench.stages.labels import SKIPPED, UNDONE, Labels
 from judgebench.types import Answer, Item, Verdict
 
 HOSTILE = "<script>document.title='owned'</script><img src=x onerror=alert(1)> \u202e\u200b\x1b[31m =1+1"
@@ -213,9 +214,16 @@ def test_agreement_of_two_annotators_does_not_depend_on_the_sides_they_saw(tmp_p
             one_first = task.shown[0][0] == "secret-one"
             likes_one = int(task.item) % 2 == 0
             labels.label(number, {"overall": "1" if one_first == likes_one else "2"})
-    ((dimension, alpha, units, _),) = agreement(both)
-    assert (dimension, units) == ("overall", 30)
-    assert alpha == pytest.approx(1.0)
+    (found,) = agreement(both)
+    assert (found.dimension, found.units, found.same) == ("overall", 30, 1.0)
+    assert found.value == pytest.approx(1.0)
+    assert "nominal" in found.coefficient
+    for number in range(6):
+        both[0].label(number, {"overall": "3"})
+    (found,) = agreement(both)
+    assert found.same == pytest.approx(24 / 30)
+    assert found.low < found.value < found.high < 1
+    assert f"{found.value:.2f} (95 % from {found.low:.2f} to" in found.said
 
 
 def test_cells_that_a_spreadsheet_would_run_are_defused(tmp_path: Path) -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from judgebench.errors import MissingPackage, UserError
 from judgebench.runs import Run
+from judgebench.stages.label_agreement import agreement
 from judgebench.stages.label_csv import export_csv, import_csv
 from judgebench.stages.labelling import annotator_name, plan_for, plans
-from judgebench.stages.labels import Labels, agreement
+from judgebench.stages.labels import Labels
 from judgebench.stages.settings import run_path
 
 
@@ -63,11 +64,8 @@ def main(args: argparse.Namespace) -> int:
         if empty and labels.plan.how == "random":
             sys.stdout.write("note: rows left empty because they were hard make the rest no random sample\n")
     elif args.agreement:
-        for dimension, value, units, note in agreement(list(people.values())):
-            said = "undefined" if value is None else f"{value:.3f}"
-            sys.stdout.write(
-                f"{dimension}: Krippendorff's α {said}, {units} labelled twice{f' ({note})' if note else ''}\n"
-            )
+        for found in agreement(list(people.values())):
+            sys.stdout.write(f"{found.dimension}: {found.said}\n")
     else:
         _serve(people, args.port)
     return 0

@@ -15,8 +15,10 @@ from judgebench.files import read_bytes, write_atomic
 from judgebench.report.visible import visible
 from judgebench.stages.labels import Labels
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")
-"""First characters at which a spreadsheet may take a cell for a formula."""
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%", "＝", "＋", "－", "＠")
+"""First characters at which a spreadsheet may take a cell for a formula; some take the wide forms too."""
+NOT_ASKED = "not asked"
+"""Stands where a task has no such field."""
 MOST_CELL = 32_000
 """Characters of a cell; spreadsheets hold at most 32,767."""
 LABEL = "label: "
@@ -32,7 +34,20 @@ def defused(text: str) -> str:
     shown = visible(text)
     if len(shown) > MOST_CELL:
         shown = f"{shown[:MOST_CELL]} […{len(shown) - MOST_CELL} characters more: label it in the browser]"
-    return f"'{shown}" if shown.lstrip(" ").startswith(FORMULA) else shown
+    return f"'{shown}" if _runs(shown) else shown
+
+
+def restored(cell: str) -> str:
+    """What `defused` made the cell of, hidden characters aside.
+
+    >>> restored(defused("=1")), restored(defused("'=1")), restored(defused("'tis"))
+    ('=1', "'=1", "'tis")
+    """
+    return cell[1:] if cell.startswith("'") and _runs(cell) else cell
+
+
+def _runs(text: str) -> bool:
+    return text.lstrip("'").lstrip(" ").startswith(FORMULA)
 
 
 def export_csv(labels: Labels, path: Path) -> int:
@@ -43,11 +58,15 @@ def export_csv(labels: Labels, path: Path) -> int:
     """
     plan = labels.plan
     answers = ["answer_1", "answer_2"] if plan.guide.mode == "pairwise" else ["answer"]
-    dimensions = list(plan.guide.dimensions)
+    asked_of = [labels.fields(number) for number in range(len(plan.tasks))]
+    fields = list(dict.fromkeys(field for asked in asked_of for field in asked))
+    if plan.guide.mode != "checklist":
+        fields = [name for name in plan.guide.dimensions if name in fields]
     out = io.StringIO()
     writer = csv.writer(out)
-    columns = [defused(LABEL + name) for name in dimensions]
-    writer.writerow(["task", "check", "question", *answers, "allowed", *columns, "skip_because"])
+    columns = [defused(LABEL + name) for name in fields]
+    beside = ["beside"] if any(_beside(labels, number) for number in range(len(plan.tasks))) else []
+    writer.writerow(["task", "check", "question", *answers, *beside, "allowed", *columns, "skip_because"])
     allowed = ", ".join(
         f"{choice.code} = {choice.means}" if choice.means else choice.code for choice in plan.guide.choices
     )
@@ -56,13 +75,23 @@ def export_csv(labels: Labels, path: Path) -> int:
         item, given = labels.item(number), labels.given(number)
         asked = (item.question or item.turns)[: task.turn or None]
         shown = ["\n\n".join(answer.turns[: task.turn or None]) for answer in labels.answers(number)]
-        cells = [given.get(name, "") if name in task.dimensions else "not asked" for name in dimensions]
+        cells = [given.get(name, "") if name in asked_of[number] else NOT_ASKED for name in fields]
+        texts = ["\n\n".join(asked), *shown, *([_beside(labels, number)] if beside else []), allowed]
         writer.writerow(
-            [number + 1, f"h{labels.check(number)}", *map(defused, ["\n\n".join(asked), *shown, allowed]), *cells,
-             defused(labels.skip_reason(number))]
-        )  # fmt: skip
+            [number + 1, f"h{labels.check(number)}", *map(defused, texts), *cells, defused(labels.skip_reason(number))]
+        )
     write_atomic(path, out.getvalue().encode("utf-8-sig"))
     return len(plan.tasks)
+
+
+def _beside(labels: Labels, number: int) -> str:
+    """What an annotator must see beside the answers: a checklist's questions, an item's own rubric, the reference."""
+    guide, item = labels.plan.guide, labels.item(number)
+    lines = [f"{field}: {text}" for field, text in labels.fields(number).items() if guide.mode == "checklist"]
+    lines += [f"{name}: {words}" for name, words in guide.told(item).items()]
+    if "{reference}" in guide.prompt:
+        lines += [f"reference: {text}" for text in item.reference if text]
+    return "\n".join(lines)
 
 
 def import_csv(labels: Labels, path: Path) -> tuple[int, int, int]:
@@ -80,9 +109,8 @@ def import_csv(labels: Labels, path: Path) -> tuple[int, int, int]:
         if number in seen:
             raise UserError(f"{path}: row {line}: task {number + 1} stands there twice")
         seen.add(number)
-        task = labels.plan.tasks[number]
-        given = {name: row.get(LABEL + name, "").strip() for name in task.dimensions}
-        reason = row.get("skip_because", "").strip().removeprefix("'")
+        given = {name: row.get(LABEL + name, "").strip() for name in labels.fields(number)}
+        reason = restored(row.get("skip_because", "").strip())
         if reason and any(given.values()):
             raise UserError(f"{path}: row {line}: is both labelled and skipped")
         if not reason and not any(given.values()):
@@ -95,7 +123,7 @@ def import_csv(labels: Labels, path: Path) -> tuple[int, int, int]:
             raise UserError(f"{path}: row {line}: {error}") from None
         found.append((number, given, reason))
     for number, given, reason in found:
-        if reason and labels.skip_reason(number) != reason:
+        if reason and visible(labels.skip_reason(number)) != reason:
             labels.skip(number, reason)
         elif not reason and _same(labels, number) != {name: labels.scores(name, code) for name, code in given.items()}:
             labels.label(number, given)
@@ -121,7 +149,7 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
         raise UserError(f"{path}: is no CSV: {error}") from error
     if not read or not {"task", "check"} <= read[0].keys():
         raise UserError(f"{path}: has no columns 'task' and 'check'; it must be a file of --export-csv, filled in")
-    return [(line, {key.removeprefix("'"): value for key, value in row.items() if isinstance(value, str)})
+    return [(line, {restored(key): value for key, value in row.items() if isinstance(value, str)})
             for line, row in enumerate(read, 2)]  # fmt: skip
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -10,10 +12,13 @@ import msgspec
 from judgebench.errors import UserError
 from judgebench.rubrics import load_rubric
 from judgebench.runs import Run
-from judgebench.types import Record
+from judgebench.types import Item, Kind, Record
 
 MOST_BUTTONS = 20
 """A scale of whole grades up to this many has a button for each; a longer one has a field."""
+NOT_APPLICABLE = "N/A"
+"""Label of what cannot be judged here; it is kept apart and in no mean."""
+UNIT = (0.0, 1.0)
 
 
 class Choice(Record, frozen=True, kw_only=True):
@@ -32,7 +37,7 @@ class Guide(Record, frozen=True, kw_only=True):
 
     rubric: str
     """``name@hash``."""
-    mode: Literal["pairwise", "pointwise", "ordinal"]
+    mode: Literal["pairwise", "pointwise", "ordinal", "checklist"]
     """How many answers are shown, and on what scale."""
     about: str = ""
     """Where the rubric is from."""
@@ -44,6 +49,45 @@ class Guide(Record, frozen=True, kw_only=True):
     """Lowest and highest score."""
     prompt: str = ""
     """What the judges were asked, holes included."""
+    kind: Kind | None = None
+    """What the scores are; None is what the mode alone says."""
+    checklist: str | tuple[str, ...] = ()
+    """The questions of a checklist, or the field of an item's meta that lists them."""
+    dimensions_from: str = ""
+    """Field of an item's meta that lists which of the dimensions are asked there; empty is all of them."""
+    from_item: dict[str, str] = msgspec.field(default_factory=dict)
+    """What the rubric takes from an item's meta: name → field (dots go into mappings)."""
+
+    def questions(self, item: Item) -> tuple[str, ...]:
+        """The questions of an item's checklist; none where it lists none."""
+        if not isinstance(self.checklist, str):
+            return self.checklist
+        found = item.meta.get(self.checklist) if self.checklist else None
+        listed = found.splitlines() if isinstance(found, str) else found if isinstance(found, (list, tuple)) else ()
+        return tuple(str(one).strip() for one in listed if str(one).strip())
+
+    def asked(self, item: Item) -> tuple[str, ...]:
+        """The dimensions that are judged of an item; none where the item lacks what the rubric takes from it."""
+        if self.mode == "checklist" and not self.questions(item):
+            return ()
+        if not self.dimensions_from:
+            return tuple(self.dimensions)
+        listed = item.meta.get(self.dimensions_from)
+        wanted = {_plain(name) for name in listed} if isinstance(listed, (list, tuple)) else set()
+        return tuple(name for name in self.dimensions if _plain(name) in wanted)
+
+    def told(self, item: Item) -> dict[str, str]:
+        """What the rubric takes from the item, in words, for those who label."""
+        found: dict[str, str] = {}
+        for name, field in self.from_item.items():
+            value: Any = item.meta
+            for part in field.split("."):
+                value = value.get(part) if isinstance(value, Mapping) else None
+            if value not in (None, "", [], {}):
+                found[name.replace("_", " ")] = (
+                    value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+                )
+        return found
 
 
 def guide_of(run: Run, rubric: str = "") -> Guide:
@@ -54,7 +98,7 @@ def guide_of(run: Run, rubric: str = "") -> Guide:
         rubric: bare name, ``name@hash``, a shipped rubric or a file; empty is the run's only one.
 
     Raises:
-        UserError: no such rubric, several to choose from, or a checklist.
+        UserError: no such rubric, or several to choose from.
     """
     known: dict[str, dict[str, Any]] = run.manifest["rubrics"]
     fitting = [name for name in known if rubric in ("", name, name.partition("@")[0])]
@@ -70,36 +114,82 @@ def guide_of(run: Run, rubric: str = "") -> Guide:
 
 def _guide(name: str, record: Mapping[str, Any]) -> Guide:
     mode = record["mode"]
-    if mode not in ("pairwise", "pointwise", "ordinal"):
-        raise UserError(f"rubric {name}: people label pairs and grades; a {mode} is not asked of them")
-    choices, scale = _choices(mode, record)
+    choices, scale, kind = _choices(mode, record)
     dimensions = dict(record["dimensions"]) or {"overall": ""}
+    checklist = record.get("checklist") or ()
+    if mode == "checklist":
+        # Both shares are computed of what is said to each question.
+        choices, scale = (
+            (Choice(code="Y", scores=(1.0,), means="yes"), Choice(code="N", scores=(0.0,), means="no")),
+            UNIT,
+        )
     return Guide(
         rubric=name, mode=mode, about=record.get("about", ""), dimensions=dimensions, choices=choices, scale=scale,
-        prompt=record.get("prompt", ""),
+        prompt=record.get("prompt", ""), kind=kind, dimensions_from=record.get("dimensions_from", ""),
+        checklist=checklist if isinstance(checklist, str) else tuple(checklist),
+        from_item=dict(record.get("from_item") or {}),
     )  # fmt: skip
 
 
-def _choices(mode: str, record: Mapping[str, Any]) -> tuple[tuple[Choice, ...], tuple[float, float]]:
+def _choices(mode: str, record: Mapping[str, Any]) -> tuple[tuple[Choice, ...], tuple[float, float], Kind]:
     if mode == "pairwise":
-        found = [
-            Choice(code="1", scores=(1.0, 0.0), means="answer 1 is better"),
-            Choice(code="2", scores=(0.0, 1.0), means="answer 2 is better"),
-        ]
-        margins = [label["margin"] for label in (record.get("verdicts") or {}).values()]
-        if 0 in margins or (not margins and record.get("ties", True)):
-            found.append(Choice(code="3", scores=(0.5, 0.5), means="they are equally good"))
-        return tuple(found), (0.0, 1.0)
+        return _preferences(record)
+    if mode == "checklist":
+        # What is said to each question; both shares are computed of it.
+        return (
+            (Choice(code="Y", scores=(1.0,), means="yes"), Choice(code="N", scores=(0.0,), means="no")),
+            UNIT,
+            "grade",
+        )
     levels = {int(level): str(means) for level, means in (record.get("levels") or {}).items()}
+    none = (Choice(code=NOT_APPLICABLE, scores=(), means="does not apply"),) if record.get("not_applicable") else ()
     if mode == "ordinal":
         best_first = sorted(levels, reverse=True)
         found = [
             Choice(code=chr(ord("A") + place), scores=(float(level),), means=levels[level])
             for place, level in enumerate(best_first)
         ]
-        return tuple(found), (float(best_first[-1]), float(best_first[0]))
+        return (*found, *none), (float(best_first[-1]), float(best_first[0])), "grade"
     low, high = (float(end) for end in record.get("scale") or (1, 10))
-    if low.is_integer() and high.is_integer() and high - low < MOST_BUTTONS:
+    share = high - low == 1 and record.get("judge")  # a judge of its own that gives any share of 1
+    if low.is_integer() and high.is_integer() and high - low < MOST_BUTTONS and not share:
         whole = range(int(low), int(high) + 1)
-        return tuple(Choice(code=str(n), scores=(float(n),), means=levels.get(n, "")) for n in whole), (low, high)
-    return (), (low, high)
+        numbers = tuple(Choice(code=str(n), scores=(float(n),), means=levels.get(n, "")) for n in whole)
+        return (*numbers, *none), (low, high), "grade"
+    return (), (low, high), "grade"
+
+
+def _preferences(record: Mapping[str, Any]) -> tuple[tuple[Choice, ...], tuple[float, float], Kind]:
+    """1 and 2 for the better answer, 3 for a tie; where verdicts say by how much, from the first down to the second."""
+    labels = (record.get("verdicts") or {}).values()
+    if any(label["margin"] not in (-1, 0, 1) for label in labels):
+        ordered = sorted(labels, key=lambda label: -label["margin"])
+        scored = [(max(0.0, float(label["margin"])), max(0.0, -float(label["margin"]))) for label in ordered]
+        choices = tuple(
+            Choice(
+                code=str(number),
+                scores=scores,
+                means=_numbered(label.get("means", "")) or f"margin {label['margin']:g}",
+            )
+            for number, (label, scores) in enumerate(zip(ordered, scored, strict=True), 1)
+        )
+        return choices, (0.0, max(map(max, scored))), "grade"
+    said = {label["margin"]: _numbered(label.get("means", "")) for label in labels}
+    found = [
+        Choice(code="1", scores=(1.0, 0.0), means=said.get(1) or "answer 1 is better"),
+        Choice(code="2", scores=(0.0, 1.0), means=said.get(-1) or "answer 2 is better"),
+    ]
+    if 0 in said or (not said and record.get("ties", True)):
+        found.append(Choice(code="3", scores=(0.5, 0.5), means=said.get(0) or "they are equally good"))
+    return tuple(found), UNIT, "preference"
+
+
+def _numbered(means: str) -> str:
+    """A label's meaning in the words of the page, which numbers the answers."""
+    for letter, number in (("A", "1"), ("B", "2")):
+        means = re.sub(rf"\b(?:assistant|answer|response|model)\s+(?:{letter}|{number})\b", f"answer {number}", means)
+    return means
+
+
+def _plain(name: object) -> str:
+    return " ".join(str(name).replace("_", " ").split()).lower()

@@ -11,6 +11,7 @@ import hashlib
 import random
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 import msgspec
@@ -127,7 +128,8 @@ def draw(
         chances = dict.fromkeys(chosen)
         if not chosen:
             raise UserError("--sample disagree: no two verdicts differ on anything here")
-    tasks = tuple(_task(unit, guide, judged.get(unit, ()), chances[unit], seed, annotator) for unit in chosen)
+    asked = _asked(run, guide, chosen, judged)
+    tasks = tuple(_task(unit, asked[unit], chances[unit], seed, annotator) for unit in chosen)
     of_items: dict[str, dict[str, float]] = {}
     for (suite, item), chance in items.items():
         of_items.setdefault(suite, {})[item] = chance
@@ -227,7 +229,8 @@ def _as_drawn(run: Run, guide: Guide, annotator: str) -> Plan:
         )
     seed = record["seed"]
     random.Random(f"{seed}\norder").shuffle(chosen)
-    tasks = [_task(unit, guide, judged[unit], record["chances"][unit[0]][unit[1]], seed, annotator) for unit in chosen]
+    asked = _asked(run, guide, chosen, judged)
+    tasks = [_task(unit, asked[unit], record["chances"][unit[0]][unit[1]], seed, annotator) for unit in chosen]
     return Plan(
         annotator=annotator, how="unsure", seed=seed, guide=guide, population=len(judged), tasks=tuple(tasks),
         chances=record["chances"],
@@ -241,19 +244,25 @@ def read_plan(run: Run, annotator: str) -> Plan | None:
         UserError: its file is damaged.
     """
     path = run.path / _file(annotator)
-    if not path.is_file():
-        return None
+    return _read(path) if path.is_file() else None
+
+
+def _read(path: Path) -> Plan:
     try:
         return msgspec.json.decode(path.read_bytes(), type=Plan)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is damaged: {error}") from error
 
 
 def plans(run: Run) -> dict[str, Plan]:
-    """Annotator → plan, of all whom this run asks."""
+    """Annotator → plan, of all whom this run asks.
+
+    Raises:
+        UserError: one of their files is damaged.
+    """
     found: dict[str, Plan] = {}
     for path in sorted((run.path / "labelling").glob("*.json")):
-        plan = msgspec.json.decode(path.read_bytes(), type=Plan)
+        plan = _read(path)
         found[plan.annotator] = plan
     return found
 
@@ -278,10 +287,13 @@ def _judged(run: Run, guide: Guide) -> dict[Unit, list[Verdict]]:
         if not person and verdict.rubric == guide.rubric and len(models) == wanted == len(verdict.shown):
             found[verdict.suite, verdict.item, verdict.turn, tuple(sorted(verdict.shown))].append(verdict)
     answers = run.answers()
+    items = {suite: run.items(suite) for suite in run.manifest["suites"]}
     return {
         unit: verdicts
         for unit, verdicts in found.items()
         if all(_whole(answers.get((unit[0], unit[1], *each))) for each in unit[3])
+        and unit[1] in items.get(unit[0], ())
+        and guide.asked(items[unit[0]][unit[1]])
     }
 
 
@@ -295,6 +307,8 @@ def _unjudged(run: Run, guide: Guide) -> set[Unit]:
     meetings = matchups.pairs(sorted(run.manifest["models"])) if guide.mode == "pairwise" else []
     for suite in run.manifest["suites"]:
         for item in run.items(suite).values():
+            if not guide.asked(item):
+                continue
             held = sorted(recorded.get((suite, item.id), ()))
             if guide.mode == "pairwise":
                 shown: list[Shown] = [
@@ -314,14 +328,21 @@ def _whole(answer: Any) -> bool:
     return answer is not None and not answer.error and any(answer.turns)
 
 
-def _task(
-    unit: Unit, guide: Guide, verdicts: Sequence[Verdict], chance: float | None, seed: int, annotator: str
-) -> Task:
+def _asked(
+    run: Run, guide: Guide, units: Iterable[Unit], judged: Mapping[Unit, Sequence[Verdict]]
+) -> dict[Unit, tuple[str, ...]]:
+    """Unit → the dimensions on which it is labelled: those on which it was judged, else those that its item has."""
+    items = {suite: run.items(suite) for suite in run.manifest["suites"]}
+    found = {}
+    for unit in units:
+        named = {verdict.dimension for verdict in judged.get(unit, ())}
+        found[unit] = tuple(name for name in guide.dimensions if name in named) or guide.asked(items[unit[0]][unit[1]])
+    return found
+
+
+def _task(unit: Unit, dimensions: tuple[str, ...], chance: float | None, seed: int, annotator: str) -> Task:
     suite, item, turn, shown = unit
-    judged = {verdict.dimension for verdict in verdicts}
-    dimensions = tuple(name for name in guide.dimensions if not judged or name in judged)
     lot = hashlib.sha256(repr((seed, annotator, unit)).encode()).digest()[0] & 1
     return Task(
-        suite=suite, item=item, turn=turn, shown=shown[::-1] if lot else shown, chance=chance,
-        dimensions=dimensions or tuple(guide.dimensions),
-    )  # fmt: skip
+        suite=suite, item=item, turn=turn, shown=shown[::-1] if lot else shown, chance=chance, dimensions=dimensions
+    )

@@ -1,7 +1,8 @@
-"""Labels of one annotator: written as verdicts one by one, undone, skipped, counted; agreement between annotators.
+"""Labels of one annotator: written as verdicts one by one, undone, skipped, counted.
 
 A label is on the disk (fsync) before anybody is told that it is there. What is undone or skipped is written too: the
-last line of a key counts, and a line without scores says why.
+last line of a key counts, and a line without scores says why. What another process writes meanwhile is read before
+anything is shown or written.
 """
 
 from __future__ import annotations
@@ -9,14 +10,16 @@ from __future__ import annotations
 import hashlib
 import math
 import threading
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
+
 from judgebench.errors import RunConflict, UserError
+from judgebench.judges.checklist import ALL_MET
 from judgebench.judges.matchups import digest
-from judgebench.ratings.raters import Metric, krippendorff_alpha
 from judgebench.runs import Journal, Run, read_records
+from judgebench.stages.label_guides import NOT_APPLICABLE
 from judgebench.stages.labelling import Plan, Task
 from judgebench.types import Answer, Item, Verdict
 
@@ -26,6 +29,8 @@ SKIP_REASONS = ("cannot tell", "beyond my knowledge", "broken or empty answer", 
 """Reasons that the page offers; any other text may be given."""
 MOST_REASON = 500
 """Characters of a reason."""
+DOES_NOT_APPLY = "not applicable: the annotator says so"
+"""Error of a verdict whose label is ``N/A``."""
 
 
 class Counts(NamedTuple):
@@ -37,6 +42,14 @@ class Counts(NamedTuple):
     """Tasks skipped with a reason."""
     total: int
     """Tasks in all."""
+
+
+class _Marks(msgspec.Struct, frozen=True):
+    """What a checklist's verdict keeps in its words, as those of judges do."""
+
+    questions: list[str]
+    answers: list[bool]
+    replies: list[str] = []
 
 
 class Labels:
@@ -51,13 +64,45 @@ class Labels:
         self.run, self.plan = run, plan
         self.file = run.verdicts_file(plan.annotator, "")
         self._lock = threading.Lock()
-        self._answers: Mapping[tuple[str, str, str, int], Answer] = run.answers()
+        wanted = {(task.suite, task.item, *each) for task in plan.tasks for each in task.shown}
+        held = run.answers()
+        lost = next((key for key in sorted(wanted) if key not in held), None)
+        if lost is not None:
+            raise UserError(
+                f"{run.path}: {plan.annotator} is to label an answer that is gone: {' '.join(map(str, lost))}"
+            )
+        self._answers: Mapping[tuple[str, str, str, int], Answer] = {key: held[key] for key in wanted}
         self._items = {suite: run.items(suite) for suite in {task.suite for task in plan.tasks}}
         self._said: dict[tuple[int, str], Verdict] = {}
         self.history: list[int] = []
-        self._load()
+        self._stamp: tuple[int, int] | None = None
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Reads the labels again where another process has written some.
+
+        Raises:
+            UserError: the file of labels is damaged.
+        """
+        with self._lock:
+            self._catch_up()
+
+    def _catch_up(self) -> None:
+        stamp = self._stamp_now()
+        if stamp != self._stamp or stamp is None:
+            self._load()
+            self._stamp = stamp
+
+    def _stamp_now(self) -> tuple[int, int] | None:
+        try:
+            status = self.file.stat()
+        except OSError:
+            return None
+        return status.st_ino, status.st_size
 
     def _load(self) -> None:
+        self._said.clear()
+        self.history.clear()
         places = {}
         for number, task in enumerate(self.plan.tasks):
             for dimension in task.dimensions:
@@ -100,21 +145,49 @@ class Labels:
             verdict = self._said.get((number, dimension))
             if verdict is None or verdict.error == UNDONE:
                 return "new"
-            parts.append(self.code(verdict) if verdict.scores else verdict.error)
-        return "; ".join(parts)
+            parts.append(self.code(verdict) or verdict.error)
+        marks = self._marks(number)
+        return "; ".join([*parts, *marks.values()])
 
     def code(self, verdict: Verdict) -> str:
-        """The label that a verdict came from."""
+        """The label that a verdict came from; empty where it came from none."""
+        if verdict.error:
+            return NOT_APPLICABLE if verdict.error == DOES_NOT_APPLY else ""
         for choice in self.plan.guide.choices:
             if choice.scores == verdict.scores:
                 return choice.code
         return f"{verdict.scores[0]:g}" if verdict.scores else ""
 
+    def fields(self, number: int) -> dict[str, str]:
+        """What a task has to be given a label for → what it asks: its dimensions, or the questions of its checklist."""
+        guide = self.plan.guide
+        if guide.mode == "checklist":
+            return {f"question {place}": text for place, text in enumerate(guide.questions(self.item(number)), 1)}
+        return {name: guide.dimensions.get(name, "") for name in self.plan.tasks[number].dimensions}
+
+    def verdicts(self, number: int) -> dict[str, Verdict]:
+        """Dimension → the last verdict on a task, skipped and undone ones included."""
+        found = {name: self._said.get((number, name)) for name in self.plan.tasks[number].dimensions}
+        return {name: verdict for name, verdict in found.items() if verdict is not None}
+
     def given(self, number: int) -> dict[str, str]:
-        """Dimension → label of a task; empty where it has none."""
-        task = self.plan.tasks[number]
-        found = {name: self._said.get((number, name)) for name in task.dimensions}
-        return {name: self.code(verdict) for name, verdict in found.items() if verdict is not None and verdict.scores}
+        """Field → label of a task; empty where it has none."""
+        if self.plan.guide.mode == "checklist":
+            return self._marks(number)
+        found = {name: self.code(verdict) for name, verdict in self.verdicts(number).items()}
+        return {name: code for name, code in found.items() if code}
+
+    def _marks(self, number: int) -> dict[str, str]:
+        """Field → label of a checklist, as its verdict's words keep them."""
+        verdict = next(iter(self.verdicts(number).values()), None)
+        if self.plan.guide.mode != "checklist" or verdict is None or not verdict.scores:
+            return {}
+        yes, no = (choice.code for choice in self.plan.guide.choices)
+        try:
+            marks = msgspec.json.decode(verdict.reply, type=_Marks).answers
+        except msgspec.MsgspecError:
+            return {}
+        return {f"question {place}": yes if mark else no for place, mark in enumerate(marks, 1)}
 
     def skip_reason(self, number: int) -> str:
         """Why a task was skipped; empty where it was not."""
@@ -134,20 +207,35 @@ class Labels:
         return Counts(len(states) - skipped - states.count("new"), skipped, len(states))
 
     def label(self, number: int, labels: Mapping[str, str], *, was: str | None = None) -> None:
-        """Writes a label for every dimension of a task, to the disk.
+        """Writes a label for everything that a task asks, to the disk.
 
         Args:
             number: 0-based number of the task.
-            labels: dimension → code, or a number on the scale.
+            labels: field → code, or a number on the scale.
             was: the state that the annotator saw; None writes over whatever there is.
 
         Raises:
-            UserError: a dimension has no label, or one that is none.
+            UserError: a field has no label, or one that is none.
             RunConflict: the task was labelled elsewhere meanwhile, or another process writes these labels.
         """
         task = self._task(number)
-        scores = {dimension: self.scores(dimension, labels.get(dimension, "")) for dimension in task.dimensions}
-        self._write(number, [self._verdict(task, name, scores=found) for name, found in scores.items()], was)
+        scores = {field: self.scores(field, labels.get(field, "")) for field in self.fields(number)}
+        if self.plan.guide.mode == "checklist":
+            marks = [bool(found[0]) for found in scores.values()]
+            words = _Marks(questions=list(self.fields(number).values()), answers=marks)
+            said = [
+                self._verdict(
+                    task, name, scores=(float(all(marks)) if name == ALL_MET else sum(marks) / len(marks),),
+                    reply=msgspec.json.encode(words).decode(),
+                )
+                for name in task.dimensions
+            ]  # fmt: skip
+        else:
+            said = [
+                self._verdict(task, name, scores=found, error="" if found else DOES_NOT_APPLY)
+                for name, found in scores.items()
+            ]
+        self._write(number, said, was)
 
     def skip(self, number: int, reason: str, *, was: str | None = None) -> None:
         """Writes that a task is skipped and why, to the disk.
@@ -184,7 +272,10 @@ class Labels:
         """
         guide, found = self.plan.guide, code.strip()
         for choice in guide.choices:
-            if found.upper() == choice.code or _number(found) == _number(choice.code) is not None:
+            if (
+                found.upper() in (choice.code, choice.means.upper() or None)
+                or _number(found) == _number(choice.code) is not None
+            ):
                 return choice.scores
         value = _number(found)
         if not guide.choices and value is not None and guide.scale[0] <= value <= guide.scale[1]:
@@ -195,27 +286,36 @@ class Labels:
             allowed = f"a number from {guide.scale[0]:g} to {guide.scale[1]:g}"
         raise UserError(f"{dimension}: {'no label' if not found else repr(found) + ' is no label'}; allowed: {allowed}")
 
-    def _verdict(self, task: Task, dimension: str, *, scores: tuple[float, ...] = (), error: str = "") -> Verdict:
+    def _verdict(
+        self, task: Task, dimension: str, *, scores: tuple[float, ...] = (), error: str = "", reply: str = ""
+    ) -> Verdict:
         shown = [self._answers[task.suite, task.item, model, sample] for model, sample in task.shown]
         guide = self.plan.guide
         return Verdict(
             suite=task.suite, item=task.item, turn=task.turn, judge=self.plan.annotator, dimension=dimension,
-            shown=task.shown, kind="preference" if guide.mode == "pairwise" else "grade", scores=scores,
-            scale=guide.scale, error=error, seen=digest(shown, task.turn),
+            shown=task.shown, kind=guide.kind or ("preference" if guide.mode == "pairwise" else "grade"),
+            scores=scores, scale=guide.scale, error=error, reply=reply, seen=digest(shown, task.turn),
         )  # fmt: skip
 
     def _write(self, number: int, verdicts: Sequence[Verdict], was: str | None) -> None:
         with self._lock:
-            if was is not None and was != self.state(number):
-                raise RunConflict("this was labelled in another window meanwhile; your label was not saved")
             self._register()
-            with Journal(self.file) as journal:
-                for verdict in verdicts:
-                    journal.append(verdict)
-                journal.sync()
+            try:
+                with Journal(self.file) as journal:
+                    self._catch_up()
+                    if was is not None and was != self.state(number):
+                        raise RunConflict("this was labelled in another window meanwhile; your label was not saved")
+                    self._stamp = None
+                    journal.append(*verdicts)
+                    journal.sync()
+            except OSError as error:
+                raise UserError(
+                    f"cannot force {self.file} to the disk: {error.strerror}; open the task again to see what is there"
+                ) from error
             for verdict in verdicts:
                 self._said[number, verdict.dimension] = verdict
             self._remember(number, undone=verdicts[0].error == UNDONE)
+            self._stamp = self._stamp_now()
 
     def _register(self) -> None:
         """Writes into the manifest, before the first label, who labels and how the tasks were drawn."""
@@ -236,35 +336,6 @@ class Labels:
         if judges.get(plan.annotator) != entry:
             judges[plan.annotator] = entry
             self.run.save_manifest()
-
-
-def agreement(each: Sequence[Labels]) -> list[tuple[str, float | None, int, str]]:
-    """(dimension, Krippendorff's α, units with two labels or more, note) of several annotators of one run.
-
-    α is nominal for pairs and ordinal for grades. Labels join by suite, item, turn, answers and dimension, whatever the
-    order in which they were shown.
-    """
-    said: dict[str, dict[object, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
-    metric: dict[str, Metric] = {}
-    for labels in each:
-        for number, task in enumerate(labels.plan.tasks):
-            for dimension in task.dimensions:
-                verdict = labels._said.get((number, dimension))
-                if verdict is None or not verdict.scores:
-                    continue
-                pair = len(task.shown) == 2
-                metric[dimension] = "nominal" if pair else "ordinal"
-                turned = pair and task.shown[0] > task.shown[1]
-                unit = task.suite, task.item, task.turn, tuple(sorted(task.shown))
-                said[dimension][unit][labels.plan.annotator] = verdict.scores[1 if turned else 0]
-    names = [labels.plan.annotator for labels in each]
-    rows = []
-    for dimension, units in said.items():
-        table = [[labels.get(name) for name in names] for labels in units.values()]
-        twice = sum(sum(label is not None for label in row) > 1 for row in table)
-        found = krippendorff_alpha(table, metric[dimension])
-        rows.append((dimension, found.value, twice, found.note))
-    return rows
 
 
 def _number(text: str) -> float | None:

@@ -13,8 +13,10 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from judgebench.errors import UserError
-from judgebench.stages.labels import SKIP_REASONS, Labels, agreement
-from judgebench.web.pages import page, script, style
+from judgebench.stages.label_agreement import agreement
+from judgebench.stages.label_guides import NOT_APPLICABLE
+from judgebench.stages.labels import SKIP_REASONS, Labels
+from judgebench.web.pages import MOST_CHARACTERS, page, plain, script, style, whole_number
 
 
 def annotate_app(people: Mapping[str, Labels]) -> Starlette:
@@ -28,15 +30,18 @@ def annotate_app(people: Mapping[str, Labels]) -> Starlette:
         name = request.path_params["name"]
         if name not in people:
             raise HTTPException(404, f"nobody called {name!r} labels here")
+        people[name].refresh()
         return people[name]
 
     def number_of(request: Request, labels: Labels) -> int:
-        number: int = request.path_params["number"] - 1
+        number = whole_number(request.path_params["number"], 0) - 1
         if not 0 <= number < len(labels.plan.tasks):
-            raise HTTPException(404, f"there is no task {number + 1}")
+            raise HTTPException(404, f"there is no task {request.path_params['number'][:20]}")
         return number
 
     def home(request: Request) -> Response:
+        for labels in people.values():
+            labels.refresh()
         rows = [(name, labels.counts(), labels.plan) for name, labels in people.items()]
         found = agreement(list(people.values())) if len(people) > 1 else []
         return page(request, "annotators.html", rows=rows, agreement=found)
@@ -52,12 +57,26 @@ def annotate_app(people: Mapping[str, Labels]) -> Starlette:
         item, plan, one = labels.item(number), labels.plan, labels.plan.tasks[number]
         questions = (item.question or item.turns)[: one.turn or None]
         talks = [answer.turns[: one.turn or None] for answer in labels.answers(number)]
+        fields = labels.fields(number)
         return page(
-            request, "task.html", name=request.path_params["name"], number=number, task=one, guide=plan.guide,
+            request, "task.html", name=request.path_params["name"], number=number, guide=plan.guide, fields=fields,
             questions=questions, talks=talks, counts=labels.counts(), state=labels.state(number),
             given=labels.given(number), skipped=labels.skip_reason(number), reasons=SKIP_REASONS,
-            total=len(plan.tasks), can_undo=bool(labels.history),
+            total=len(plan.tasks), can_undo=bool(labels.history), told=plan.guide.told(item),
+            reference=item.reference if "{reference}" in plan.guide.prompt else (), longest=MOST_CHARACTERS,
+            keys=_keys([choice.code for choice in plan.guide.choices]),
+            at_once=len(fields) == 1 and bool(plan.guide.choices),
         )  # fmt: skip
+
+    def text(request: Request) -> Response:
+        labels = of(request)
+        number = number_of(request, labels)
+        turn, side = (whole_number(request.query_params.get(key, ""), 0) for key in ("turn", "side"))
+        talks = [labels.item(number).question or labels.item(number).turns]
+        talks += [answer.turns for answer in labels.answers(number)]
+        if side >= len(talks) or not 1 <= turn <= len(talks[side]):
+            raise HTTPException(404, "there is no such text")
+        return plain(talks[side][turn - 1])
 
     def done(request: Request) -> Response:
         labels = of(request)
@@ -96,10 +115,11 @@ def annotate_app(people: Mapping[str, Labels]) -> Starlette:
             Route("/{name}/", start),
             Route("/{name}/done", done),
             Route("/{name}/undo", undo, methods=["POST"]),
-            Route("/{name}/{number:int}", task, methods=["GET"]),
-            Route("/{name}/{number:int}", post, methods=["POST"]),
+            Route("/{name}/{number}", task, methods=["GET"]),
+            Route("/{name}/{number}", post, methods=["POST"]),
+            Route("/{name}/{number}/text", text),
         ],
-        exception_handlers={HTTPException: _missing},
+        exception_handlers={HTTPException: _missing, UserError: _damaged},
     )
 
 
@@ -116,6 +136,20 @@ def _not_saved(request: Request, why: str) -> Response:
     if "application/json" in request.headers.get("accept", ""):
         return JSONResponse({"error": why}, status_code=409)
     return page(request, "message.html", status=409, title="Not saved", text=why)
+
+
+def _keys(codes: list[str]) -> dict[str, str]:
+    """Code → the key that gives it: itself where it is one sign, 0 for a 10 where no label is 0, / for N/A."""
+    keys = {code: code.lower() for code in codes if len(code) == 1}
+    if "10" in codes and "0" not in codes:
+        keys["10"] = "0"
+    if NOT_APPLICABLE in codes:
+        keys[NOT_APPLICABLE] = "/"
+    return keys
+
+
+def _damaged(request: Request, error: Exception) -> Response:
+    return page(request, "message.html", status=422, title="Cannot be read", text=str(error))
 
 
 def _missing(request: Request, error: Exception) -> Response:

@@ -74,9 +74,9 @@ class Guard:
         first = scope["path"].split("/")[1] if scope["path"].startswith("/") else ""
         if not hmac.compare_digest(first.encode(), self.token.encode()):
             return "refused: the address lacks the token; open the one that the terminal shows"
-        length = headers.get("content-length", "0")
-        if changes and (not length.isdecimal() or int(length) > MOST_BODY):
-            return "refused: too much was sent"
+        length = headers.get("content-length", "")
+        if changes and (not length.isdecimal() or len(length) > 9 or int(length) > MOST_BODY):
+            return "refused: too much was sent, or nobody said how much"
         return ""
 
 

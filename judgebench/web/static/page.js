@@ -37,21 +37,45 @@ document.querySelectorAll("form[data-send]").forEach((form) => {
 });
 
 // Keys that the page shows: a digit or letter presses its button, follows its link, or goes to its field.
+function typing(target) {
+  return /^(INPUT|SELECT|TEXTAREA)$/.test(target.tagName) && target.type !== "radio";
+}
+
+// In a form of several fields a key answers the one that has the focus, or the first that is open, and goes on.
+function answered(key) {
+  const groups = [...document.querySelectorAll("form[data-fields] fieldset")];
+  const open = groups.filter((group) => !group.querySelector(":checked"));
+  const group = groups.find((each) => each.contains(document.activeElement)) || open[0] || groups[0];
+  const radio = group && [...group.querySelectorAll("[data-code]")].find((each) => each.dataset.code === key);
+  if (!radio) return false;
+  radio.checked = true;
+  const rest = groups.slice(groups.indexOf(group) + 1).find((each) => !each.querySelector(":checked"));
+  const next = rest ? rest.querySelector("input") : document.getElementById("save");
+  next.focus();
+  next.scrollIntoView({ block: "nearest" });
+  return true;
+}
+
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
-  if (/^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName) && event.target.type !== "radio") {
+  if (typing(event.target)) {
     if (event.key === "Escape") event.target.blur();
     return;
   }
-  for (const found of document.querySelectorAll("[data-key]")) {
-    if (found.dataset.key && found.dataset.key === event.key.toLowerCase()) {
-      event.preventDefault();
-      if (found.tagName === "INPUT" && found.type !== "radio") found.focus();
-      else found.click();
-      return;
-    }
+  const key = event.key.toLowerCase();
+  if (answered(key)) {
+    event.preventDefault();
+    return;
   }
+  const found = [...document.querySelectorAll("[data-key]")].find((each) => each.dataset.key === key);
+  if (!found) return;
+  event.preventDefault();
+  if (found.tagName === "INPUT") found.focus();
+  else found.click();
 });
+
+const number = document.querySelector("form[data-fields] input[type=number]");
+if (number) number.focus({ preventScroll: true });
 
 // A page that shows something still being written asks for itself again, while it is looked at.
 const live = document.querySelector("[data-live]");
