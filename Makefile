@@ -3,6 +3,7 @@
 # make test-vllm   the vllm backend on a CPU build of vLLM, in an environment of its own (.venv-vllm), offline and served
 # make checkpoints   rebuild the demo's two checkpoints by the sft stage, into results/checkpoints (examples/ is left alone)
 # make test-browser   the pages in Debian's Chromium, with axe-core; installs chromium where it may (apt-get as root)
+# make screenshots   the README's pictures, of a run that docs/screenshots.py makes itself; needs chromium as above
 # make check    lint and types alone      make format   rewrite in house style
 #
 # TORCH chooses the build of torch; it is installed first, so that nothing else pulls another. On a machine without a
@@ -20,7 +21,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet
 VLLM_PIP := $(VLLM_VENV)/bin/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo checkpoints test test-vllm test-browser chromium check format lint types unit clean
+.PHONY: demo checkpoints test test-vllm test-browser screenshots chromium check format lint types unit clean
 
 demo: $(VENV)/.demo
 	$(BIN)/judgebench demo --judge $(JUDGE)
@@ -58,6 +59,9 @@ test-vllm: $(VLLM_VENV)/.vllm
 test-browser: $(VENV)/.dev chromium
 	$(BIN)/python -m pytest -m browser tests/test_browser.py
 
+screenshots: $(VENV)/.dev chromium
+	$(BIN)/python docs/screenshots.py
+
 chromium:
 	@command -v chromium >/dev/null || { \
 	  command -v apt-get >/dev/null && test "$$(id -u)" = 0 || { \
@@ -81,8 +85,8 @@ $(VENV)/.torch: $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.demo: $(VENV)/.torch pyproject.toml
-	@echo "installing judgebench and transformers"
-	$(PIP) -e '.[hf]'
+	@echo "installing judgebench, transformers and the local pages"
+	$(PIP) -e '.[hf,ui]'
 	@touch $@
 
 $(VENV)/.train: $(VENV)/.torch pyproject.toml
