@@ -24,36 +24,42 @@ from judgebench.report.tables import (
 
 SHORT = {"bradley-terry": "Bradley–Terry", "win-rate": "win rate", "grade": "mean grade"}
 """Method → its name in a heading."""
+FEW = 8
+"""Columns up to which single dimensions stand beside their overall."""
 MOST = 400
 """Most cells; beyond, the sections below say it better."""
 
 
 def brief_table(summary: Summary) -> Table:
-    """Every model with its headline numbers and 95 % intervals; the best of the last judged column first.
+    """Every model with its headline numbers and 95 % intervals; the best of the first judged column first.
 
     A cell is marked where answers were cut off, nothing was extracted or verdicts are missing above the usual shares.
     No rows where nothing was measured, or where the table would be larger than `MOST` cells.
     """
     remarks = Remarks()
     columns: list[tuple[Column, dict[str, Cell]]] = []
+    leading: dict[str, Cell] = {}
     exact = once_each(summary["accuracy"])
     for suite in distinct(row["suite"] for row in exact):
         of_suite = matching(exact, suite=suite)
         what = of_suite[0]["dimension"]
         cells = {row["model"]: _exact_cell(row, remarks) for row in of_suite}
         columns.append((Column(title=f"{suite}: {what}", brief=suite), cells))
-    for group in groups(summary):
-        headed = "overall" if "overall" in group.dimensions else ""
-        for dimension in [headed] if headed else group.dimensions:
+    found = groups(summary)
+    some = len(columns) + sum(len(group.dimensions) for group in found) <= FEW
+    for group in found:
+        dimensions = sorted(group.dimensions, key=lambda dimension: dimension != "overall")
+        for dimension in dimensions if some or "overall" not in dimensions else dimensions[:1]:
             method = headline_method(summary, group, dimension)
             if method:
                 columns.append(_judged(summary, group, dimension, method))
+                leading = leading or columns[-1][1]
     known = [model["name"] for model in summary["models"]]
     names = distinct([*known, *(model for _, cells in columns for model in cells)])
     if not columns or len(names) * len(columns) > MOST:
         return Table(title="", columns=(), rows=())
-    sorted_by = columns[-1][1]
-    names.sort(key=lambda name: _worth(sorted_by.get(name)))
+    leading = leading or columns[0][1]
+    names.sort(key=lambda name: _worth(leading.get(name)))
     rows = tuple(
         (
             Cell(text=name + remarks.mark(taint(summary, "", name))),
@@ -98,7 +104,7 @@ def _judged(summary: Summary, group: Group, dimension: str, method: str) -> tupl
     cells = {}
     for row in found:
         best, worst = ranks.get(row["model"], (0, 0))
-        place = "" if not best else f"#{best} " if best == worst else f"#{best}–{worst} "
+        place = "" if not best else f"#{best} · " if best == worst else f"#{best}–{worst} · "
         cells[row["model"]] = Cell(
             text=place + rating_text(row),
             sort=row["value"],

@@ -10,6 +10,9 @@ from judgebench.report.tables import distinct
 from judgebench.report.visible import one_line, shorten
 from judgebench.types import Answer, Verdict
 
+LINE = 600
+"""Characters of an error, a category or a name on a card."""
+
 
 def badge(text: str, kind: str = "") -> Safe:
     """A short word in a rounded frame; ``kind`` is warn, bad, baseline or empty."""
@@ -25,6 +28,12 @@ def _text(text: str, characters: int) -> Safe:
     return together(element("pre", {"dir": "auto"}, start), cut)
 
 
+def _cut(text: str, characters: int) -> str:
+    """A text that should be one line, cut where it is longer than any line that is read."""
+    start, more = shorten(text, min(characters, LINE))
+    return f"{start} … and {more:,} more characters" if more else start
+
+
 def _who(shown: Shown, several: bool) -> str:
     model, sample = shown
     return f"{model} (sample {sample})" if several or sample else model
@@ -38,11 +47,12 @@ def _answer_box(answer: Answer, turn: int, several: bool, characters: int) -> Sa
         badges.append(badge("stopped by a content filter", "warn"))
     if len(answer.turns) < turn:
         badges.append(badge("no answer", "bad"))
-        body = element("p.muted", answer.error or "not asked: an earlier turn has no answer, or the run is not done")
+        why = _cut(answer.error, characters)
+        body = element("p.muted", why or "not asked: an earlier turn has no answer, or the run is not done")
     else:
         body = _text(answer.turns[turn - 1], characters)
         if answer.error and turn == len(answer.turns):
-            badges.append(badge(answer.error, "bad"))
+            badges.append(badge(_cut(answer.error, characters), "bad"))
     who = element("p", element("b", _who((answer.model, answer.sample), several)), badges)
     thought = "".join(answer.reasoning[turn - 1 : turn])
     return element("div.box", who, _fold("Reasoning", _text(thought, characters)) if thought else None, body)
@@ -96,7 +106,7 @@ def _verdict_box(verdict: Verdict, characters: int) -> Safe:
     letters = [f"{letter} = {_who(shown, False)}" for letter, shown in zip("ABCDEFGH", verdict.shown, strict=False)]
     order = element("span.muted", f"shown as {', '.join(letters)}") if len(letters) > 1 else None
     why = (
-        element("p", badge("unscored" if not verdict.scores else "note", "warn"), verdict.error)
+        element("p", badge("unscored" if not verdict.scores else "note", "warn"), _cut(verdict.error, characters))
         if verdict.error
         else None
     )
@@ -141,7 +151,7 @@ def _group_title(group: Sequence[Verdict], turns: int) -> list[Child]:
 def _card(card: Card, baselines: frozenset[str], characters: int, ident: str) -> Safe:
     question = one_line(shorten((card.item.question or card.item.turns)[0], 110)[0])
     flags = [badge(FLAGS[flag], "bad" if flag in ("failed", "unscored") else "warn") for flag in card.flags]
-    category = badge(card.item.category) if card.item.category else None
+    category = badge(_cut(card.item.category, characters)) if card.item.category else None
     summary = element("summary", element("b", card.item.id), " ", category, flags, " ", element("span.muted", question))
     attributes = {"id": ident, "data-suite": card.suite, "data-flags": " ".join(card.flags)}
     return element(

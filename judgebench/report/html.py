@@ -22,6 +22,8 @@ from judgebench.report.tables import Row, Summary, baselines, distinct, matching
 from judgebench.report.usage import usage_table
 from judgebench.report.ways import Ways
 
+NAMED = 10
+"""Most models and suites that are named in the header."""
 Section = tuple[str, str, Safe]
 """(id, title, content)."""
 
@@ -99,8 +101,8 @@ def _digest(code: str) -> str:
 
 
 def _header(summary: Summary) -> Safe:
-    models = ", ".join(model["name"] for model in summary["models"]) or "no models"
-    suites = ", ".join(suite["name"] for suite in summary["suites"]) or "no suites"
+    models = _some([model["name"] for model in summary["models"]], "models")
+    suites = _some([suite["name"] for suite in summary["suites"]], "suites")
     judges: list[Child] = []
     for name in distinct(judge["name"] for judge in summary["judges"]):
         judges += [", " if judges else "; judged by ", name, baseline_badge(name in baselines(summary))]
@@ -111,6 +113,11 @@ def _header(summary: Summary) -> Safe:
         element("p", element("b", models), " on ", suites, judges),
         element("p.muted", made),
     )
+
+
+def _some(names: Sequence[str], what: str) -> str:
+    """The names, or how many they are where they would fill the page; the tables below have them all."""
+    return ", ".join(names) or f"no {what}" if len(names) <= NAMED else f"{len(names)} {what}"
 
 
 def _menu(name: str, title: str, _: Safe) -> Safe:
@@ -198,12 +205,13 @@ def _group(summary: Summary, group: Group, ident: str, links: dict[str, str], wa
     parts: list[Child] = [element("h3", {"id": ident}, title, " ", mark), _link(group.suite, links)]
     card = judged.card_line(summary, group)
     parts += [element("p.muted", card)] if card else []
-    boards = [judged.leaderboard(summary, group, dimension) for dimension in group.dimensions]
+    dimensions = sorted(group.dimensions, key=lambda dimension: dimension != "overall")
+    boards = [judged.leaderboard(summary, group, dimension) for dimension in dimensions]
     parts += [
         together(element("h4", board.title), table_of(board, ways, caption=False)) for board in boards if board.rows
     ]
     parts.append(_plots(summary, group, ident))
-    heats = [heat_map(summary, group, dimension, ways) for dimension in group.dimensions]
+    heats = [heat_map(summary, group, dimension, ways) for dimension in dimensions]
     if any(heats):
         parts += [element("h4", "Win rates: row over column"), legend(), element("div.heats", heats)]
     parts += [table_of(table, ways) for table in protocols.protocol_tables(summary, group)]
@@ -221,7 +229,7 @@ def _group(summary: Summary, group: Group, ident: str, links: dict[str, str], wa
 def _plots(summary: Summary, group: Group, ident: str) -> Safe | None:
     """One dot plot per dimension of the method that ranks it; plots of one method share their axis."""
     by_method: dict[str, list[tuple[str, list[Point]]]] = {}
-    for dimension in group.dimensions:
+    for dimension in sorted(group.dimensions, key=lambda each: each != "overall"):
         method = judged.headline_method(summary, group, dimension)
         rows = judged.estimates(summary, group, dimension, method)
         points = [_point(row, judged.rating_text(row)) for row in rows]

@@ -25,6 +25,8 @@ RECORDS = 1000
 """Answers and verdicts after which a page ends: a browser opens as many at once without a pause."""
 
 
+LINE = 100
+"""Characters of a category and of a question in a list."""
 INDEX = "index.html"
 """The page that shows the list behind a number."""
 
@@ -127,7 +129,7 @@ def render_index(summary: Summary, pages: Sequence[Page], ways: Ways, report: st
     suites = list(dict.fromkeys(page.cards[0].suite for page in pages))
     numbers = {suite: number for number, suite in enumerate(suites)}
     items = [
-        [numbers[card.suite], one_line(card.item.id), place, one_line(card.item.category), _start(card)]
+        [numbers[card.suite], one_line(card.item.id), place, one_line(card.item.category[:LINE]), _start(card)]
         for place, page in enumerate(pages)
         for card in page.cards
     ]
@@ -152,7 +154,7 @@ def render_index(summary: Summary, pages: Sequence[Page], ways: Ways, report: st
 
 
 def _start(card: Card) -> str:
-    return one_line(shorten((card.item.question or card.item.turns or ("",))[0], 90)[0])
+    return one_line(shorten((card.item.question or card.item.turns or ("",))[0], LINE)[0])
 
 
 def _beside(page: Page) -> str:

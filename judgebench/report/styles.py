@@ -20,6 +20,7 @@ STYLES = (
 *{box-sizing:border-box}
 html{-webkit-text-size-adjust:100%;scroll-padding-top:1rem}
 body{margin:0 auto;padding:1.25rem clamp(.8rem,3vw,2rem) 4rem;max-width:76rem;background:var(--paper);color:var(--ink);
+overflow-wrap:anywhere;
 font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,"Noto Sans",sans-serif}
 h1{font-size:1.7rem;line-height:1.2;margin:.2rem 0}
 h2{font-size:1.3rem;margin:2.6rem 0 .8rem;padding-top:.6rem;border-top:2px solid var(--line)}
@@ -45,15 +46,16 @@ margin:.8rem 0;overflow-wrap:anywhere}
 .badge{display:inline-block;border:1px solid currentColor;border-radius:.7rem;padding:0 .5rem;margin:0 .2rem;
 font-size:.75rem;line-height:1.35;max-width:100%;overflow-wrap:anywhere;color:var(--muted)}
 .badge.warn{color:var(--warn)}.badge.bad{color:var(--bad)}.badge.baseline{color:var(--odd);font-weight:600}
-.scroll{overflow-x:auto;margin:.4rem 0}
+.scroll{overflow-x:auto;position:relative;margin:.4rem 0}
 table{border-collapse:collapse;font-size:.92rem}
 caption{text-align:left;padding:.2rem 0;white-space:nowrap}
-th,td{border-bottom:1px solid var(--line);padding:.32rem .65rem;text-align:left;vertical-align:top}
-thead th{vertical-align:bottom;font-size:.84rem;border-bottom:2px solid var(--line)}
-tbody th{font-weight:600;min-width:5.5rem;max-width:22rem;overflow-wrap:break-word}
+th,td{overflow-wrap:break-word;
+border-bottom:1px solid var(--line);padding:.32rem .65rem;text-align:left;vertical-align:top}
+thead th{max-width:16rem;vertical-align:bottom;font-size:.84rem;border-bottom:2px solid var(--line)}
+tbody th{font-weight:600;min-width:5.5rem;max-width:22rem}
 td.number,th.number{text-align:right;font-variant-numeric:tabular-nums}
 td.number{white-space:nowrap}
-td.words{min-width:7rem;max-width:24rem;overflow-wrap:break-word}
+td.words{min-width:7rem;max-width:24rem}
 .short{white-space:nowrap}
 a.way{color:inherit;text-decoration:underline dotted;text-decoration-thickness:1px;text-underline-offset:.2em}
 a.way:hover,a.way:focus-visible{color:var(--accent);text-decoration:underline solid}
@@ -71,7 +73,7 @@ th[aria-sort=ascending] button::after{content:" ▲"}th[aria-sort=descending] bu
 figure{margin:0;padding:.7rem .9rem;border:1px solid var(--line);border-radius:.4rem;min-width:0}
 figcaption{color:var(--ink);font-weight:600;padding-bottom:.3rem;overflow-wrap:anywhere}
 .plot{display:block;overflow:visible}
-.plot text{font-size:13px;fill:var(--ink)}
+.plot text{font-size:13px;fill:var(--ink);paint-order:stroke;stroke:var(--paper);stroke-width:3px}
 .plot .value{fill:var(--muted);font-variant-numeric:tabular-nums}
 .plot .tick,.plot .axis{font-size:11.5px;fill:var(--muted)}
 .plot .grid{stroke:var(--grid);stroke-width:1}
@@ -84,7 +86,8 @@ figcaption{color:var(--ink);font-weight:600;padding-bottom:.3rem;overflow-wrap:a
 .heat thead th{text-align:center;max-width:9rem;overflow-wrap:anywhere}
 .heat th[scope=row]{position:sticky;left:0;background:var(--paper);z-index:1}
 .heat.large td{min-width:2.6rem;padding:.2rem;font-size:.8rem;font-variant-numeric:tabular-nums}
-.heat.large th{font-size:.78rem;max-width:7rem;font-weight:400}
+.heat.large th{font-size:.78rem;max-width:7rem;font-weight:400;padding:.2rem .4rem;vertical-align:middle}
+.heat.large th[scope=row]{max-width:14rem;white-space:nowrap;overflow:hidden;text-overflow:ellipsis}
 .rows{padding-left:1.2rem}.rows li{overflow-wrap:anywhere;padding:.1rem 0}
 .heat td.none{color:var(--muted)}
 .legend{display:flex;align-items:center;gap:.4rem;font-size:.84rem;color:var(--muted);flex-wrap:wrap}
@@ -95,7 +98,7 @@ details>summary{cursor:pointer;padding:.25rem 0;overflow-wrap:anywhere}
 .controls{display:flex;flex-wrap:wrap;gap:.5rem .8rem;align-items:end;padding:.7rem;background:var(--panel);
 border:1px solid var(--line);border-radius:.4rem;margin:.8rem 0}
 .controls[hidden]{display:none}
-.controls label{font-size:.84rem;color:var(--muted)}
+.controls label{min-width:0;max-width:100%;font-size:.84rem;color:var(--muted)}
 .controls input,.controls select,.controls button{display:block;font:inherit;color:var(--ink);background:var(--paper);
 border:1px solid var(--muted);border-radius:.3rem;padding:.25rem .5rem;max-width:100%}
 .controls output{font-size:.9rem;padding:.3rem 0}
@@ -115,7 +118,11 @@ thead th.number{min-width:5.5rem}figure{padding:.6rem .6rem}.card{padding:.1rem 
 @media print{:root{--paper:#fff;--panel:#fff;--ink:#000;--muted:#444;--line:#bbb;--accent:#0a5c9e;--grid:#ddd;
 --warn:#7a4d00;--warn-paper:#fff;--bad:#9b1216;--bad-paper:#fff;--odd:#7a2a8a;color-scheme:light}
 body{max-width:none;padding:0;font-size:10pt}.controls,nav,.skip{display:none}pre{max-height:none}
-.scroll{overflow:visible}table{font-size:8.5pt}h2,h3,h4,caption{break-after:avoid}tr,figure,.box{break-inside:avoid}
+.scroll{overflow:visible}table{font-size:8pt}
+th,td{padding:.15rem .3rem}thead th{font-size:7pt;max-width:6rem}
+.number{min-width:0}.short,td.words{white-space:normal;min-width:0}
+a.way{text-decoration:none}h2{margin-top:1.2rem}h2,h3,h4,caption{break-after:avoid}tr,figure,.box{break-inside:avoid}
+.heat th[scope=row]{position:static}.heat.large td,.heat.large th{font-size:5.5pt;min-width:0;padding:1px}
 .heat td,.legend i{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
 """
     + _heat(_LIGHT)
