@@ -314,6 +314,47 @@ def test_a_hundred_of_pandalms_labels_by_spreadsheet_calibrate_its_judge_and_cov
         assert rate.low <= sum(shares[model]) / len(shares[model]) <= rate.high
 
 
+@pytest.mark.data
+def test_nineteen_of_twenty_intervals_by_a_hundred_labels_cover_what_all_labels_say(
+    data_dir: Path, tmp_path: Path
+) -> None:
+    """O23's estimate on PandaLM's 999 labels: draws of 100, each through a spreadsheet, for each of five models."""
+    folder, run = data_dir / "pandalm" / "data", Run(tmp_path / "run", create=True)
+    files = [str(folder / name) for name in ("testset-v1.json.gz", "pandalm-7b-testset-v1.json")]
+    assert main(["import", "pandalm", *files, str(run.path), "--quiet"]) == 0
+    run, sheet = Run(run.path), tmp_path / "sheet.csv"
+    said, shares = {}, defaultdict(list)
+    for verdict in run.verdicts().values():
+        if verdict.judge == "human@annotator1":
+            for shown, scores in ((verdict.shown, verdict.scores), (verdict.shown[::-1], verdict.scores[::-1])):
+                said[verdict.item, shown] = {(1.0, 0.0): "1", (0.0, 1.0): "2", (0.5, 0.5): "3"}[scores]
+                shares[shown[0][0]].append(scores[0])
+    covered, by_judge, by_people, widths = [], [], [], []
+    for seed in range(12):
+        labels = labels_of(run, f"s{seed}", size=100, seed=seed)
+        export_csv(labels, sheet)
+        rows = list(csv.DictReader(io.StringIO(sheet.read_text("utf-8-sig"), newline="")))
+        for row, task in zip(rows, labels.plan.tasks, strict=True):
+            row["label: overall"] = said[task.item, task.shown]
+        with sheet.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+        assert import_csv(labels, sheet) == (100, 0, 0)
+        (found,) = calibrate(Run(run.path), f"human@s{seed}")
+        for model, rate in found.win_rates.items():
+            truth = sum(shares[model]) / len(shares[model])
+            covered.append(rate.low <= truth <= rate.high)
+            by_judge.append(rate.judge_low <= truth <= rate.judge_high)
+            by_people.append(rate.human_low <= truth <= rate.human_high)
+            widths.append((rate.high - rate.low) / (rate.human_high - rate.human_low))
+    assert len(covered) == 60
+    assert sum(covered) / 60 >= 0.93
+    assert sum(by_people) / 60 >= 0.93
+    assert sum(by_judge) < sum(covered)  # the judge alone is narrower, and wrong more often
+    assert sum(widths) / 60 < 1  # and beside it the people's labels say more than alone
+
+
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[tuple[Run, str]]:
     run = made(tmp_path / "r", text=HOSTILE)

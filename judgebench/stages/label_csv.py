@@ -118,21 +118,28 @@ def import_csv(labels: Labels, path: Path) -> tuple[int, int, int]:
             continue
         try:
             for name, code in () if reason else given.items():
-                labels.scores(name, code)
+                labels.plan.guide.scores_of(name, code)
         except UserError as error:
             raise UserError(f"{path}: row {line}: {error}") from None
         found.append((number, given, reason))
-    for number, given, reason in found:
-        if reason and visible(labels.skip_reason(number)) != reason:
-            labels.skip(number, reason)
-        elif not reason and _same(labels, number) != {name: labels.scores(name, code) for name, code in given.items()}:
-            labels.label(number, given)
+    labels.take(
+        {
+            number: given
+            for number, given, reason in found
+            if not reason and _same(labels, number) != {name: labels.plan.guide.scores_of(name, code) for name, code in given.items()}
+        },
+        {
+            number: reason
+            for number, _, reason in found
+            if reason and visible(labels.skip_reason(number)) != reason
+        },
+    )  # fmt: skip
     skipped = sum(bool(reason) for *_, reason in found)
     return len(found) - skipped, skipped, empty
 
 
 def _same(labels: Labels, number: int) -> dict[str, tuple[float, ...]]:
-    return {name: labels.scores(name, code) for name, code in labels.given(number).items()}
+    return {name: labels.plan.guide.scores_of(name, code) for name, code in labels.given(number).items()}
 
 
 def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -57,6 +58,28 @@ class Guide(Record, frozen=True, kw_only=True):
     """Field of an item's meta that lists which of the dimensions are asked there; empty is all of them."""
     from_item: dict[str, str] = msgspec.field(default_factory=dict)
     """What the rubric takes from an item's meta: name → field (dots go into mappings)."""
+
+    def scores_of(self, field: str, code: str) -> tuple[float, ...]:
+        """What a label says, on the scale.
+
+        Raises:
+            UserError: it is none; names what is allowed.
+        """
+        found = code.strip()
+        for choice in self.choices:
+            if (
+                found.upper() in (choice.code, choice.means.upper() or None)
+                or _number(found) == _number(choice.code) is not None
+            ):
+                return choice.scores
+        value = _number(found)
+        if not self.choices and value is not None and self.scale[0] <= value <= self.scale[1]:
+            return (value,)
+        if self.choices:
+            allowed = ", ".join(choice.code for choice in self.choices)
+        else:
+            allowed = f"a number from {self.scale[0]:g} to {self.scale[1]:g}"
+        raise UserError(f"{field}: {'no label' if not found else repr(found) + ' is no label'}; allowed: {allowed}")
 
     def questions(self, item: Item) -> tuple[str, ...]:
         """The questions of an item's checklist; none where it lists none."""
@@ -193,3 +216,11 @@ def _numbered(means: str) -> str:
 
 def _plain(name: object) -> str:
     return " ".join(str(name).replace("_", " ").split()).lower()
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text.replace(",", "."))
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None

@@ -8,7 +8,6 @@ anything is shown or written.
 from __future__ import annotations
 
 import hashlib
-import math
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -218,8 +217,11 @@ class Labels:
             UserError: a field has no label, or one that is none.
             RunConflict: the task was labelled elsewhere meanwhile, or another process writes these labels.
         """
+        self._write([(number, self._labelled(number, labels))], was)
+
+    def _labelled(self, number: int, labels: Mapping[str, str]) -> list[Verdict]:
         task = self._task(number)
-        scores = {field: self.scores(field, labels.get(field, "")) for field in self.fields(number)}
+        scores = {field: self.plan.guide.scores_of(field, labels.get(field, "")) for field in self.fields(number)}
         if self.plan.guide.mode == "checklist":
             marks = [bool(found[0]) for found in scores.values()]
             words = _Marks(questions=list(self.fields(number).values()), answers=marks)
@@ -235,7 +237,7 @@ class Labels:
                 self._verdict(task, name, scores=found, error="" if found else DOES_NOT_APPLY)
                 for name, found in scores.items()
             ]
-        self._write(number, said, was)
+        return said
 
     def skip(self, number: int, reason: str, *, was: str | None = None) -> None:
         """Writes that a task is skipped and why, to the disk.
@@ -244,11 +246,29 @@ class Labels:
             UserError: there is no reason.
             RunConflict: as `label`.
         """
+        self._write([(number, self._skipped(number, reason))], was)
+
+    def _skipped(self, number: int, reason: str) -> list[Verdict]:
         task = self._task(number)
         reason = " ".join(reason.split())[:MOST_REASON]
         if not reason:
             raise UserError("a skipped task needs a reason")
-        self._write(number, [self._verdict(task, name, error=SKIPPED + reason) for name in task.dimensions], was)
+        return [self._verdict(task, name, error=SKIPPED + reason) for name in task.dimensions]
+
+    def take(self, labels: Mapping[int, Mapping[str, str]], skipped: Mapping[int, str]) -> None:
+        """Writes many labels and skips at once, over whatever there is: all of them or none.
+
+        Args:
+            labels: number of a task → its labels, as of `label`.
+            skipped: number of a task → why.
+
+        Raises:
+            UserError: one of them is no label or no reason, or they cannot be written.
+        """
+        many = [(number, self._labelled(number, given)) for number, given in labels.items()]
+        many += [(number, self._skipped(number, reason)) for number, reason in skipped.items()]
+        if many:
+            self._write(sorted(many, key=lambda each: each[0]), None)
 
     def undo(self) -> int | None:
         """Takes back the last label or skip and returns its task; None where there is none."""
@@ -256,35 +276,13 @@ class Labels:
             return None
         number = self.history[-1]
         task = self._task(number)
-        self._write(number, [self._verdict(task, name, error=UNDONE) for name in task.dimensions], None)
+        self._write([(number, [self._verdict(task, name, error=UNDONE) for name in task.dimensions])], None)
         return number
 
     def _task(self, number: int) -> Task:
         if not 0 <= number < len(self.plan.tasks):
             raise UserError(f"there is no task {number + 1}: {len(self.plan.tasks)} are planned")
         return self.plan.tasks[number]
-
-    def scores(self, dimension: str, code: str) -> tuple[float, ...]:
-        """What a label says, on the scale.
-
-        Raises:
-            UserError: it is none; names what is allowed.
-        """
-        guide, found = self.plan.guide, code.strip()
-        for choice in guide.choices:
-            if (
-                found.upper() in (choice.code, choice.means.upper() or None)
-                or _number(found) == _number(choice.code) is not None
-            ):
-                return choice.scores
-        value = _number(found)
-        if not guide.choices and value is not None and guide.scale[0] <= value <= guide.scale[1]:
-            return (value,)
-        if guide.choices:
-            allowed = ", ".join(choice.code for choice in guide.choices)
-        else:
-            allowed = f"a number from {guide.scale[0]:g} to {guide.scale[1]:g}"
-        raise UserError(f"{dimension}: {'no label' if not found else repr(found) + ' is no label'}; allowed: {allowed}")
 
     def _verdict(
         self, task: Task, dimension: str, *, scores: tuple[float, ...] = (), error: str = "", reply: str = ""
@@ -297,24 +295,25 @@ class Labels:
             scores=scores, scale=guide.scale, error=error, reply=reply, seen=digest(shown, task.turn),
         )  # fmt: skip
 
-    def _write(self, number: int, verdicts: Sequence[Verdict], was: str | None) -> None:
+    def _write(self, many: Sequence[tuple[int, Sequence[Verdict]]], was: str | None) -> None:
         with self._lock:
             self._register()
             try:
                 with Journal(self.file) as journal:
                     self._catch_up()
-                    if was is not None and was != self.state(number):
+                    if was is not None and any(was != self.state(number) for number, _ in many):
                         raise RunConflict("this was labelled in another window meanwhile; your label was not saved")
                     self._stamp = None
-                    journal.append(*verdicts)
+                    journal.append(*(verdict for _, verdicts in many for verdict in verdicts))
                     journal.sync()
             except OSError as error:
                 raise UserError(
                     f"cannot force {self.file} to the disk: {error.strerror}; open the task again to see what is there"
                 ) from error
-            for verdict in verdicts:
-                self._said[number, verdict.dimension] = verdict
-            self._remember(number, undone=verdicts[0].error == UNDONE)
+            for number, verdicts in many:
+                for verdict in verdicts:
+                    self._said[number, verdict.dimension] = verdict
+                self._remember(number, undone=verdicts[0].error == UNDONE)
             self._stamp = self._stamp_now()
 
     def _register(self) -> None:
@@ -336,11 +335,3 @@ class Labels:
         if judges.get(plan.annotator) != entry:
             judges[plan.annotator] = entry
             self.run.save_manifest()
-
-
-def _number(text: str) -> float | None:
-    try:
-        value = float(text.replace(",", "."))
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
