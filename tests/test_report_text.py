@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import os
+import re
 from itertools import pairwise
 from pathlib import Path
 
@@ -57,6 +59,25 @@ def test_terminal_output_is_as_recorded_when_piped():
 @pytest.mark.parametrize("terminal", [True, False])
 def test_no_line_in_the_terminal_is_wider_than_80_columns(terminal):
     assert max(len(line) for line in printed(summary(), terminal=terminal).splitlines()) <= 80
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_names_too_long_for_a_table_stand_below_it_in_full_behind_one_key_each(terminal):
+    long = "organisation-of-a-long-name--a-model-of-many-parameters-70B-Instruct-v0.3-quantised-{}"
+    text = json.dumps(summary())
+    for model in ("base", "tuned"):
+        text = text.replace(f'"{model}"', f'"{long.format(model)}"')
+    said = printed(json.loads(text), terminal=terminal)
+    assert max(len(line) for line in said.splitlines()) <= 80
+    whole = said.replace("\n", "")
+    keys = {model: set(re.findall(rf"(\[\d+\]) {long.format(model)}", whole)) for model in ("base", "tuned")}
+    assert all(len(found) == 1 for found in keys.values())  # the same in every table
+    assert keys["base"] != keys["tuned"]
+    assert "organisatio\n" not in said  # nothing is cut into slivers
+
+
+def test_no_piped_line_ends_in_spaces():
+    assert [line for line in printed(summary()).splitlines() if line != line.rstrip()] == []
 
 
 def test_a_terminal_without_unicode_gets_every_number_and_no_error():
