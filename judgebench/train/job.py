@@ -146,6 +146,7 @@ class Job:
             "lr_scheduler_type": settings.schedule,
             "warmup_steps": settings.warmup,
             "weight_decay": settings.weight_decay,
+            "adam_beta2": settings.adam_beta2,
             "max_grad_norm": settings.clip,
             "logging_steps": settings.log_every,
             "logging_first_step": True,

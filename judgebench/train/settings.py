@@ -42,6 +42,8 @@ class TrainSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Share of the steps over which the learning rate rises."""
     weight_decay: Annotated[float, msgspec.Meta(ge=0)] = 0.0
     """Of AdamW."""
+    adam_beta2: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.999
+    """What AdamW keeps of its mean squared gradients at each step; 0.95 to 0.99 forget sooner, for short trainings."""
     clip: Annotated[float, msgspec.Meta(gt=0)] = 1.0
     """Largest norm of a gradient."""
     max_length: Count | None = None
@@ -91,6 +93,7 @@ def add_training(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--schedule", choices=get_args(Schedule), help="of the learning rate (default linear)")
     group.add_argument("--warmup", type=float, metavar="SHARE", help="share of steps it rises (default 0)")
     group.add_argument("--weight-decay", type=float, metavar="X", help="of AdamW (default 0)")
+    group.add_argument("--adam-beta2", type=float, metavar="X", help="its second decay rate (default 0.999)")
     group.add_argument("--clip", type=float, metavar="NORM", help="largest norm of a gradient (default 1)")
     group.add_argument("--max-length", type=int, metavar="TOKENS",
                        help="longer rows are dropped and counted (default: the model's context)")  # fmt: skip
