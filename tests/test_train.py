@@ -127,6 +127,18 @@ def test_empty_and_equal_pairs_are_dropped_and_counted(tmp_path: Path) -> None:
         ("sft", [{"prompt": "a", "completion": 3}], [], "completion: a text or a list of messages"),
         ("sft", [{"messages": [{"role": "robot", "content": "a"}]}], [], "role 'robot'"),
         ("sft", [], [], "it is empty"),
+        ("dpo", pairs(), ["--max-length", "5000"], "--max-length 5000: the model's context has room for 2048 tokens"),
+        ("dpo", pairs(), ["--peft", "prompt", "--virtual-tokens", "2048"], "the context has 2048 tokens"),
+        ("dpo", pairs(), ["--peft", "adalora", "--steps", "1"], "--peft adalora: one step only"),
+        ("dpo", pairs(), ["--seed", "-1"], "--seed -1"),
+        ("dpo", pairs(), ["--beta", "nan"], "--beta nan: must be a finite number"),
+        ("orpo", pairs(), ["--peft", "prompt"], "--peft prompt: TRL does not count"),
+        ("simpo", pairs(), ["--peft", "prompt"], "--peft prompt: TRL does not count"),
+        ("reward", pairs(), ["--peft", "prefix"], "a reward model is read whole"),
+        ("reward", pairs(), ["--peft", "lora", "--no-merge"], "--no-merge: a reward model is read whole"),
+        ("kto", [{"prompt": "a", "completion": "b", "label": True}], [], "one row only"),
+        ("kto", pairs(), ["--bad-weight", "-1"], "must not be negative"),
+        ("rloo", [{"prompt": "a"}], ["--reward-model", "/nowhere", "--generations", "2"], "no model in such a folder"),
     ],
 )  # fmt: skip
 def test_bad_input_is_one_line(
@@ -136,6 +148,60 @@ def test_bad_input_is_one_line(
         trained(tmp_path, stage, jsonl(tmp_path / "d.jsonl", rows), *more)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "run" / "models" / "x").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (json.dumps(pairs(2)).encode(), "is a JSON list, and JSON Lines, one object a line, are meant"),
+        (json.dumps(pairs(2), indent=1).encode(), "is a JSON list"),
+        (json.dumps(pairs(1)[0]).encode("utf-16"), "is UTF-16, and UTF-8 is meant"),
+        (b'\n{"prompt": "caf\xe9", "chosen": "b", "rejected": "c"}\n', r"d\.jsonl:2: is not UTF-8 \(byte 0xe9\)"),
+        (b"\x1f\x8b\x08", "is compressed"),
+        (b"prompt,chosen,rejected\na,b,c\n", r"d\.jsonl:1: is no JSON object"),
+        (b'{"prompt": "a", "responses": ["b", "c"], "scores": [NaN, 1]}\n', r"d\.jsonl:1: is no JSON object"),
+        (b"[1, 2]\n", "is a JSON list"),
+        (b"\n \n", "it is empty"),
+    ],
+)
+def test_a_file_that_is_no_json_lines_says_what_it_is(tmp_path: Path, content: bytes, words: str) -> None:
+    (tmp_path / "d.jsonl").write_bytes(content)
+    with pytest.raises(UserError, match=words) as caught:
+        trained(tmp_path, "dpo", str(tmp_path / "d.jsonl"))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_byte_order_mark_is_passed_over_and_a_folder_is_no_file(tmp_path: Path) -> None:
+    data = Path(jsonl(tmp_path / "d.jsonl", pairs()))
+    data.write_bytes(b"\xef\xbb\xbf" + data.read_bytes())
+    assert trained(tmp_path, "dpo", str(data)).used == 6
+    with pytest.raises(UserError, match="Is a directory"):
+        trained(tmp_path, "dpo", str(tmp_path), name="y")
+
+
+def test_a_name_or_folder_that_is_taken_is_refused_before_anything_is_loaded(tmp_path: Path) -> None:
+    data = jsonl(tmp_path / "d.jsonl", pairs())
+    Run(tmp_path / "run", create=True).save_manifest()
+    (tmp_path / "run/models/x").mkdir(parents=True)
+    with pytest.raises(RunConflict, match="was not made by a training stage; take another --name"):
+        trained(tmp_path, "dpo", data)
+    (tmp_path / "run2").write_text("a file")
+    with pytest.raises(UserError, match="is a file; a run is a folder"):
+        main(["dpo", str(tmp_path / "run2"), "--model", f"hf/{tiny_checkpoint('')}", "--data", data, "--name", "x"])
+    with pytest.raises(UserError, match=r"cannot be written"):
+        main(["dpo", "/proc/run", "--model", f"hf/{tiny_checkpoint('')}", "--data", data, "--name", "x"])
+
+
+@pytest.mark.parametrize(
+    ("template", "words"),
+    [("{% for m in messages %}{{ m.content }", "t.jinja: is no template: unexpected"),
+     ("{{ raise_exception('no roles here') }}", "t.jinja: its chat template refuses a row: no roles here"),
+     ("", "has no chat template")],
+)  # fmt: skip
+def test_a_chat_template_that_is_broken_or_refuses_a_row_is_one_line(tmp_path: Path, template: str, words: str) -> None:
+    (tmp_path / "t.jinja").write_text(template)
+    with pytest.raises(UserError, match=words):
+        trained(tmp_path, "sft", jsonl(tmp_path / "d.jsonl", chats()), "--chat-template", str(tmp_path / "t.jinja"))
 
 
 def test_several_replies_need_a_template_with_generation_marks(tmp_path: Path) -> None:

@@ -143,11 +143,30 @@ def test_pairs_become_marked_answers_ranked_lists_and_examples(tmp_path: Path) -
         ([{"prompt": "a", "completion": "b"}, {"messages": TALK}], r"in\.jsonl:2: has the columns of messages"),
         ([{"messages": [{"role": "robot", "content": "a"}]}], "a message needs a role"),
         ([], "it is empty"),
+        ([{"prompt": 1, "completion": "b"}], "a text or a list of messages is meant, found 1"),
+        ([{"instruction": None, "output": "b"}], "instruction and input are texts"),
+        ([{"prompt": "a", "responses": "b"}], "responses is a list of texts"),
     ],
 )
 def test_unknown_columns_are_one_line(tmp_path: Path, rows: list[dict[str, Any]], words: str) -> None:
     with pytest.raises(UserError, match=words):
         data(tmp_path, "convert", rows, "--as", "messages")
+
+
+@pytest.mark.parametrize(
+    ("verb", "more", "words"),
+    [
+        ("rate", ["--judge", "baseline/overlap", "--least", "nan"], "--least nan: must be a finite number"),
+        ("self-instruct", ["--model", "hf/x", "--temperature", "-1"], "--temperature -1: must not be negative"),
+        ("lima", ["--min-chars", "9", "--max-chars", "3"], "--min-chars 9 is above --max-chars 3"),
+        ("dedup", ["--most-alike", "nan"], "--most-alike nan"),
+    ],
+)
+def test_a_number_out_of_range_is_said_before_anything_is_asked(
+    tmp_path: Path, verb: str, more: list[str], words: str
+) -> None:
+    with pytest.raises(UserError, match=words):
+        data(tmp_path, verb, [{"prompt": "a", "completion": "b"}], *more)
 
 
 def test_a_conversion_keeps_what_is_known_of_evaluation_items(tmp_path: Path) -> None:

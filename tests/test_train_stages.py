@@ -138,6 +138,14 @@ def test_adaloras_ranks_change_and_keep_their_sum(tmp_path: Path) -> None:
     assert reply(tmp_path / "run/models/x") is not None
 
 
+def test_a_reward_model_trained_by_qlora_gives_rewards(tmp_path: Path) -> None:
+    pytest.importorskip("bitsandbytes")
+    assert trained(tmp_path, "reward", jsonl(tmp_path / "p.jsonl", pairs()), "--peft", "qlora", name="judge").merged
+    more = ["--reward-model", str(tmp_path / "run/models/judge"), "--generations", "2", "--max-new-tokens", "2"]
+    record = trained(tmp_path, "rloo", jsonl(tmp_path / "d.jsonl", asked()), *more, "--steps", "1")
+    assert record.notes == ("rewards: 2 scored, 0 unscored",)
+
+
 @pytest.mark.parametrize("kind", ["dora", "ia3", "qlora"])
 def test_adapters_that_can_be_merged_are_and_serve_as_models(tmp_path: Path, kind: str) -> None:
     if kind == "qlora":

@@ -81,9 +81,11 @@ def merged(model: Any, settings: TrainSettings, folder: str) -> Any:
     import tempfile
 
     import peft
-    from transformers import AutoModelForCausalLM
 
     with tempfile.TemporaryDirectory() as kept:
         model.save_pretrained(kept)
-        base = AutoModelForCausalLM.from_pretrained(folder, dtype="float32", local_files_only=True)
+        quantized = model.get_base_model()
+        scores = model.peft_config["default"].task_type == "SEQ_CLS"
+        more = {"num_labels": quantized.config.num_labels} if scores else {}
+        base = type(quantized).from_pretrained(folder, dtype="float32", local_files_only=True, **more)
         return peft.PeftModel.from_pretrained(base, kept).merge_and_unload(safe_merge=True)

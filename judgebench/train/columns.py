@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import msgspec
 
 from judgebench.errors import FileError, UserError
+from judgebench.train.rows import BOM, json_lines
 
 Row = dict[str, Any]
 Talk = list[dict[str, str]]
@@ -44,14 +46,14 @@ def read_data(file: str) -> tuple[list[Row], str]:
         content = path.read_bytes()
     except OSError as error:
         raise UserError(f"{file}: cannot be read: {error.strerror}") from error
-    try:
-        if content.lstrip()[:1] == b"[":
-            found = list(enumerate(msgspec.json.decode(content, type=list[Any]), 1))
-        else:
-            lines = [(number, line) for number, line in enumerate(content.splitlines(), 1) if line.strip()]
-            found = [(number, msgspec.json.decode(line)) for number, line in lines]
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise FileError(path, f"is no JSON Lines: {error}") from error
+    plain = content.removeprefix(BOM)
+    if plain.lstrip()[:1] == b"[":
+        try:
+            found = list(enumerate(msgspec.json.decode(plain, type=list[Any]), 1))
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise FileError(path, f"is neither a JSON list nor JSON Lines: {error}") from error
+    else:
+        found = list(json_lines(path, content))
     rows: list[Row] = []
     form = ""
     for number, row in found:
@@ -120,12 +122,16 @@ def _read(form: str, row: Row) -> Row:
         return {"prompt": chosen[:-1], "chosen": chosen[-1]["content"], "rejected": rejected[-1]["content"], **more}
     if form in ("alpaca", "instructions"):
         given = more.pop("input", "") or ""
+        if not isinstance(row["instruction"], str) or not isinstance(given, str):
+            raise ValueError("instruction and input are texts")
         asked = row["instruction"] + (f"\n\n{given}" if given else "")
         answered = {"completion": _text(row["output"])} if form == "alpaca" else {}
         return {"prompt": [{"role": "user", "content": asked}], **answered, **more}
     prompt = row["prompt"]
     made: Row = {"prompt": [{"role": "user", "content": prompt}] if isinstance(prompt, str) else _talk(prompt)}
     for column in columns[1:]:
+        if column == "responses" and not (isinstance(row[column], list) and all(map(_is_text, row[column]))):
+            raise ValueError("responses is a list of texts, the best first")
         name = "completion" if column == "response" else column
         made[name] = row[column] if column in ("label", "responses") else _text(row[column])
     return {**made, **more}
@@ -172,8 +178,14 @@ def _written(row: Mapping[str, Any], form: str) -> list[Row] | str:
     return [{"instruction": prompt[0]["content"], "input": "", "output": answer, **more}]
 
 
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
 def _talk(value: Any) -> Talk:
     talk = []
+    if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
+        raise ValueError(f"a text or a list of messages is meant, found {json.dumps(value)[:40]}")
     for each in value:
         role = each.get("role") or each.get("from")
         content = each.get("content", each.get("value"))

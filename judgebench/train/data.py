@@ -19,6 +19,7 @@ from judgebench.stages.progress import say
 from judgebench.train.columns import WRITTEN, Row, prompt_text, read_data, write_form
 from judgebench.train.guard import Held
 from judgebench.train.held_out import ENDING, DataManifest, manifest_of
+from judgebench.train.settings import refuse_odd
 
 Made = tuple[list[Row], dict[str, int], list[str]]
 """Rows, reason → what was left out, what is to be said."""
@@ -68,6 +69,11 @@ def main(args: argparse.Namespace) -> int:
     for name in ("min_chars", "max_chars", "quota", "count", "requests", "rounds", "max_new_tokens"):
         if getattr(args, name, None) is not None and getattr(args, name) < 1:
             raise UserError(f"--{name.replace('_', '-')} {getattr(args, name)}: must be at least 1")
+    refuse_odd(args, [name for name in ("least", "threshold", "temperature") if name in args])
+    if getattr(args, "temperature", 0) < 0:
+        raise UserError(f"--temperature {args.temperature:g}: must not be negative")
+    if "min_chars" in args and args.min_chars > args.max_chars:
+        raise UserError(f"--min-chars {args.min_chars} is above --max-chars {args.max_chars}")
     if not 0 < getattr(args, "most_alike", 1) <= 1:
         raise UserError(f"--most-alike {args.most_alike:g}: must be above 0 and at most 1")
     for name in ("judge", "rubric"):

@@ -177,8 +177,6 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """Tokens of a tokenised row."""
     options: tuple[str, ...] = ()
     """The stage's own flags, by their name in the parsed arguments."""
-    kind: str = "AutoModelForCausalLM"
-    """Class of transformers that the result is."""
 
 
 def dataset(rows: Sequence[Mapping[str, Any]]) -> Any:

@@ -36,12 +36,18 @@ def read(settings: TrainSettings, args: argparse.Namespace) -> Rows:
     """Rows of ``prompt``, ``completion`` and ``label``, or pairs, of which each gives a good and a bad one.
 
     Raises:
-        UserError: a batch of one row, in which no completion can be swapped for the estimate of the divergence.
+        UserError: a weight is negative; a batch or a file of one row, in which no completion can be swapped for the
+            estimate of the divergence.
     """
     if settings.batch_size < 2:
         raise UserError("--batch-size 1: KTO estimates its divergence within a batch; give at least 2")
     refuse_beta(args)
-    return read_rows(settings.data, FORMS)
+    if args.good_weight < 0 or args.bad_weight < 0:
+        raise UserError("--good-weight and --bad-weight must not be negative")
+    rows = read_rows(settings.data, FORMS)
+    if len(rows.rows) < 2 and "label" in rows.rows[0]:
+        raise UserError(f"--data {settings.data}: one row only; KTO estimates its divergence by other rows")
+    return rows
 
 
 def build(job: Job, rows: Rows, args: argparse.Namespace) -> Any:

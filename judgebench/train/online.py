@@ -6,6 +6,7 @@ import argparse
 import contextlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 from judgebench import plugins
@@ -150,6 +151,8 @@ class ModelRewards:
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
         folder = folder.removeprefix("hf/")
+        if not (Path(folder) / "config.json").is_file() and (Path(folder).exists() or folder[:1] in "/."):
+            raise UserError(f"--reward-model {folder}: there is no model in such a folder (it has no config.json)")
         try:
             self._model = AutoModelForSequenceClassification.from_pretrained(
                 folder, dtype="float32", local_files_only=True, use_safetensors=True

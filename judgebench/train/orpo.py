@@ -10,7 +10,7 @@ from judgebench.train.dpo import PAIRS
 from judgebench.train.job import Job, Recipe, dataset
 from judgebench.train.rows import Rows, read_rows
 from judgebench.train.session import train
-from judgebench.train.settings import TrainSettings, add_training, refuse_beta
+from judgebench.train.settings import TrainSettings, add_training, refuse_adapters, refuse_beta
 
 UNCUT = 1 << 30
 """Length at which TRL's older trainers cut: never; rows that do not fit are dropped and counted instead."""
@@ -38,6 +38,7 @@ def read(settings: TrainSettings, args: argparse.Namespace) -> Rows:
         UserError: beta is out of range.
     """
     refuse_beta(args)
+    refuse_adapters(settings, ("prompt",), "TRL does not count its virtual tokens in this stage; take prefix, or lora")
     return read_rows(settings.data, PAIRS)
 
 

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from transformers import TrainerCallback
 
+from judgebench.errors import UserError
+
 FILE = "rank_allocation.pt"
 """In a checkpoint: what allocation knows that no weight holds."""
 
@@ -29,7 +31,13 @@ class RankAllocation(TrainerCallback):  # type: ignore[misc]
         self._pattern: Any = None
 
     def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **more: Any) -> None:
-        """Gives AdaLoRA its number of steps, and what it knew where training goes on."""
+        """Gives AdaLoRA its number of steps, and what it knew where training goes on.
+
+        Raises:
+            UserError: there is one step only, before which no importance is known.
+        """
+        if state.max_steps < 2:
+            raise UserError("--peft adalora: one step only; ranks are allocated by what the steps before have shown")
         schedule_ranks(model, state.max_steps)
         file = Path(args.output_dir) / f"checkpoint-{state.global_step}" / FILE
         if state.global_step and file.is_file():

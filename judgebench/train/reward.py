@@ -6,11 +6,12 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
+from judgebench.errors import UserError
 from judgebench.train.dpo import PAIRS
 from judgebench.train.job import Job, Recipe, dataset
 from judgebench.train.rows import Rows, read_rows
 from judgebench.train.session import train
-from judgebench.train.settings import TrainSettings, add_training
+from judgebench.train.settings import TrainSettings, add_training, refuse_adapters
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +30,15 @@ def main(args: argparse.Namespace) -> int:
 
 
 def read(settings: TrainSettings, args: argparse.Namespace) -> Rows:
-    """Rows of ``prompt``, ``chosen`` and ``rejected``."""
+    """Rows of ``prompt``, ``chosen`` and ``rejected``.
+
+    Raises:
+        UserError: an adapter that would not become part of the weights.
+    """
+    whole = "a reward model is read whole, as weights of its own; take an adapter that is merged, such as lora"
+    refuse_adapters(settings, ("prefix", "prompt"), whole)
+    if settings.peft != "none" and not settings.merge:
+        raise UserError(f"--no-merge: {whole}")
     return read_rows(settings.data, PAIRS)
 
 
@@ -38,10 +47,15 @@ def build(job: Job, rows: Rows, args: argparse.Namespace) -> Any:
     from trl import RewardConfig, RewardTrainer
 
     config = RewardConfig(**job.arguments(1e-5), max_length=None, center_rewards_coefficient=args.center)
-    return RewardTrainer(
+    made = RewardTrainer(
         model=job.model("AutoModelForSequenceClassification", num_labels=1), args=config,
         train_dataset=dataset(job.chat(rows)), processing_class=job.tokenizer, peft_config=job.peft("SEQ_CLS"),
     )  # fmt: skip
+    if job.settings.peft == "qlora" and not job.half:
+        for each in made.model.parameters():
+            if each.requires_grad:
+                each.data = each.data.float()  # TRL casts them to bfloat16 for QLoRA, which the head's input is not
+    return made
 
 
 def length(row: Mapping[str, Any]) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from judgebench.types import Record
 
 Row = dict[str, Any]
 ROLES = ("system", "user", "assistant", "tool")
+BOM = b"\xef\xbb\xbf"
 
 SIDES = ("prompt", "completion", "chosen", "rejected")
 """Columns that hold a text, or a list of messages."""
@@ -58,16 +59,16 @@ def read_rows(file: str, forms: Sequence[Sequence[str]], optional: Sequence[str]
         content = path.read_bytes()
     except OSError as error:
         raise UserError(f"--data {file}: cannot be read: {error.strerror}") from error
+    if content.removeprefix(BOM).lstrip()[:1] == b"[":
+        raise FileError(path, "is a JSON list, and JSON Lines, one object a line, are meant: 'judgebench data convert' "
+                        "makes them of it")  # fmt: skip
     rows: list[Row] = []
     dropped: Counter[str] = Counter()
     columns: tuple[str, ...] = ()
     shapes: dict[str, type] = {}
     read = 0
-    for number, line in enumerate(content.splitlines(), 1):
-        if not line.strip():
-            continue
+    for number, row in json_lines(path, content):
         read += 1
-        row = _parsed(path, number, line)
         if not columns:
             columns = _form(path, number, row, forms)
         for column in columns:
@@ -88,6 +89,30 @@ def read_rows(file: str, forms: Sequence[Sequence[str]], optional: Sequence[str]
     return Rows(rows=rows, dropped=dict(dropped), read=read, sha256=hashlib.sha256(content).hexdigest())
 
 
+def json_lines(path: Path, content: bytes) -> Iterator[tuple[int, Row]]:
+    """The objects of JSON Lines with the numbers of their lines; empty lines and a byte order mark are passed over.
+
+    Raises:
+        FileError: a line is no JSON object, or the file is not UTF-8.
+    """
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise FileError(path, "is UTF-16, and UTF-8 is meant")
+    if content[:2] == b"\x1f\x8b":
+        raise FileError(path, "is compressed: unpack it first")
+    for number, line in enumerate(content.removeprefix(BOM).splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            row = msgspec.json.decode(line)
+        except UnicodeDecodeError as error:
+            raise FileError(path, f"is not UTF-8 (byte {error.object[error.start]:#x})", line=number) from error
+        except msgspec.DecodeError as error:
+            raise FileError(path, f"is no JSON object: {error}", line=number) from error
+        if not isinstance(row, dict):
+            raise FileError(path, f"is no JSON object but {json.dumps(row)[:40]}", line=number)
+        yield number, row
+
+
 def with_messages(rows: Iterable[Row]) -> list[Row]:
     """Rows of ``messages`` whose last message is the assistant's, as ``prompt`` and ``completion`` messages."""
     return [{"prompt": row["messages"][:-1], "completion": row["messages"][-1:]} for row in rows]
@@ -103,16 +128,6 @@ def keep_fitting(
     if len(kept) < len(rows):
         dropped[f"longer than {limit} tokens"] = len(rows) - len(kept)
     return kept
-
-
-def _parsed(path: Path, number: int, line: bytes) -> Row:
-    try:
-        row = msgspec.json.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise FileError(path, f"is no JSON object: {error}", line=number) from error
-    if not isinstance(row, dict):
-        raise FileError(path, f"is no JSON object but {json.dumps(row)[:40]}", line=number)
-    return row
 
 
 def _form(path: Path, number: int, row: Row, forms: Sequence[Sequence[str]]) -> tuple[str, ...]:

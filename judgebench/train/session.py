@@ -25,7 +25,7 @@ from judgebench.train.plan import begin, plan_of, plan_of_record
 from judgebench.train.quiet import quiet_libraries
 from judgebench.train.result import write_model
 from judgebench.train.rows import Rows, keep_fitting
-from judgebench.train.settings import TrainSettings, resolve
+from judgebench.train.settings import TrainSettings, refuse_odd, resolve
 
 PACKAGES = ("torch", "transformers", "accelerate", "datasets", "trl", "peft")
 
@@ -42,7 +42,9 @@ def train(args: argparse.Namespace, recipe: Recipe) -> int:
     """
     settings = resolve(args)
     require(PACKAGES, "train")
+    refuse_odd(args, recipe.options)
     checkpoint = open_parent(settings)
+    room_of(settings, checkpoint)
     rows = recipe.read(settings, args)
     run = Run(flags.run_path(args.run), create=True)
     own = {name: getattr(args, name) for name in recipe.options}
@@ -90,6 +92,22 @@ def open_parent(settings: TrainSettings) -> Checkpoint:
     return Checkpoint(msgspec.structs.replace(model, backend="hf"), CheckpointOptions())
 
 
+def room_of(settings: TrainSettings, checkpoint: Checkpoint) -> int | None:
+    """Most tokens of a row, None where the parent's context is not known.
+
+    Raises:
+        UserError: rows may be longer than the context, or virtual tokens leave no room in it.
+    """
+    context, limit = checkpoint.context, settings.max_length
+    if context and settings.peft in ("prefix", "prompt"):
+        context -= settings.virtual_tokens  # they stand in the context too
+        if context < 1:
+            raise UserError(f"--virtual-tokens {settings.virtual_tokens}: the context has {checkpoint.context} tokens")
+    if context and limit and limit > context:
+        raise UserError(f"--max-length {limit}: the model's context has room for {context} tokens")
+    return limit or context
+
+
 def _trained(job: Job, recipe: Recipe, rows: Rows, args: argparse.Namespace) -> Any:
     """The trainer, after its training."""
     from transformers import PrinterCallback, set_seed
@@ -98,7 +116,7 @@ def _trained(job: Job, recipe: Recipe, rows: Rows, args: argparse.Namespace) -> 
     from judgebench.train.watch import Watch, step_of, stop_at_nan, whole_checkpoints
 
     set_seed(job.settings.seed)  # new weights are drawn while the model is loaded
-    trainer = recipe.build(job, rows, args)
+    trainer = _built(job, recipe, rows, args)
     _drop_long(job, recipe, rows, trainer)
     trainer.remove_callback(PrinterCallback)
     if job.settings.peft == "adalora":
@@ -112,15 +130,29 @@ def _trained(job: Job, recipe: Recipe, rows: Rows, args: argparse.Namespace) -> 
     return trainer
 
 
+def _built(job: Job, recipe: Recipe, rows: Rows, args: argparse.Namespace) -> Any:
+    """The trainer, its rows tokenised.
+
+    Raises:
+        UserError: the chat template is broken, or refuses a row.
+    """
+    from jinja2 import TemplateError, TemplateSyntaxError
+
+    try:
+        return recipe.build(job, rows, args)
+    except TemplateError as error:
+        whose = f"--chat-template {job.settings.chat_template}" if job.settings.chat_template else job.checkpoint.name
+        what = "is no template" if isinstance(error, TemplateSyntaxError) else "its chat template refuses a row"
+        raise UserError(f"{whose}: {what}: {' '.join(str(error).split())[:200]}") from error
+
+
 def _drop_long(job: Job, recipe: Recipe, rows: Rows, trainer: Any) -> None:
     """Takes out of the trainer the rows that do not fit, counted; nothing is cut.
 
     Raises:
         UserError: none is left.
     """
-    limit = job.settings.max_length or job.checkpoint.context
-    if limit and not job.settings.max_length and job.settings.peft in ("prefix", "prompt"):
-        limit -= job.settings.virtual_tokens  # they stand in the context too
+    limit = room_of(job.settings, job.checkpoint)
     data = trainer.train_dataset
     kept = keep_fitting(data, recipe.length, limit, rows.dropped)
     if not kept:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, get_args
 
 import msgspec
@@ -48,7 +49,7 @@ class TrainSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Largest norm of a gradient."""
     max_length: Count | None = None
     """Rows of more tokens are dropped and counted; None is the model's context."""
-    seed: int = 0
+    seed: Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)] = 0
     """Of the order of rows, dropout and new weights."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """Number format in training; auto is bfloat16 on a GPU that has it, else float32."""
@@ -127,6 +128,28 @@ def refuse_beta(args: argparse.Namespace) -> None:
     """
     if not args.beta > 0:
         raise UserError(f"--beta {args.beta}: must be above 0")
+
+
+def refuse_adapters(settings: TrainSettings, kinds: Sequence[str], why: str) -> None:
+    """Nothing, where the adapter asked for is none of those that a stage cannot train.
+
+    Raises:
+        UserError: it is one.
+    """
+    if settings.peft in kinds:
+        raise UserError(f"--peft {settings.peft}: {why}")
+
+
+def refuse_odd(args: argparse.Namespace, names: Sequence[str]) -> None:
+    """Nothing, where every number among a stage's own flags is finite.
+
+    Raises:
+        UserError: one is not.
+    """
+    for name in names:
+        value = getattr(args, name)
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UserError(f"--{name.replace('_', '-')} {value}: must be a finite number")
 
 
 def resolve(args: argparse.Namespace) -> TrainSettings:

@@ -10,7 +10,7 @@ from judgebench.train.job import Job, Recipe, dataset
 from judgebench.train.orpo import UNCUT, length
 from judgebench.train.rows import Rows, read_rows
 from judgebench.train.session import train
-from judgebench.train.settings import TrainSettings, add_training, refuse_beta
+from judgebench.train.settings import TrainSettings, add_training, refuse_adapters, refuse_beta
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,6 +36,7 @@ def read(settings: TrainSettings, args: argparse.Namespace) -> Rows:
         UserError: beta is out of range.
     """
     refuse_beta(args)
+    refuse_adapters(settings, ("prompt",), "TRL does not count its virtual tokens in this stage; take prefix, or lora")
     return read_rows(settings.data, PAIRS)
 
 

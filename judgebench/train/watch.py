@@ -82,7 +82,8 @@ def stop_at_nan(trainer: Any, folder: Path) -> None:
             good = whole_checkpoints(folder)
             kept = "there was no checkpoint yet (--save-every)"
             if good:
-                kept = f"the checkpoint of step {step_of(good[-1])} is kept: --model hf/{good[-1]} asks or trains it"
+                does = "asks it" if getattr(trainer.model, "peft_config", None) else "asks or trains it"
+                kept = f"the checkpoint of step {step_of(good[-1])} is kept: --model hf/{good[-1]} {does}"
             raise UserError(
                 f"the loss is {float(loss)} at step {trainer.state.global_step + 1}, and training has stopped; {kept}. "
                 f"Under another --name, lower --learning-rate (now {trainer.args.learning_rate:g}) or --clip (now "
