@@ -176,6 +176,9 @@ def test_the_audit_lists_what_the_rules_read_differently(
     assert (row["item"], row["strict"], row["flexible"], row["reference"]) == ("2", "", "C", "C")
     assert (row["strict_score"], row["flexible_score"], row["truncated"]) == ("0", "1", "false")
     assert row["tail"] == "'=It must be Rome."
+    assert main(["report", files["run"], "--extraction", "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)  # nothing else is on stdout
+    assert (row["item"], row["flexible"], row["strict_score"]) == ("2", "C", 0.0)
 
 
 def test_the_audit_sees_other_words_other_scores_and_what_only_one_rule_read() -> None:

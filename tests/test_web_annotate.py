@@ -478,7 +478,11 @@ def test_the_command_moves_labels_through_files_and_prints_agreement(tmp_path: P
     rows = (tmp_path / "a.csv").read_text("utf-8-sig")
     write_atomic(tmp_path / "b.csv", re.sub(r",,(\r?\n)", r",1,\1", rows))
     assert main(["annotate", str(run.path), "--as", "ann", "--import-csv", str(tmp_path / "b.csv")]) == 0
-    assert "4 labelled, 0 skipped, 0 rows left empty" in capsys.readouterr().out
+    fewer = ["annotate", str(run.path), "--as", "ann", "--labels", "2", "--export-csv", str(tmp_path / "d.csv")]
+    assert main(fewer) == 0
+    said = capsys.readouterr()
+    assert "note: ann keeps the 4 tasks drawn before" in said.err
+    assert "4 labelled, 0 skipped, 0 rows left empty" in said.out
     plan_for(run, "human@bob")
     assert main(["annotate", str(run.path), "--agreement"]) == 0
     with pytest.raises(UserError, match="--as"):

@@ -54,6 +54,12 @@ def main(args: argparse.Namespace) -> int:
         )
         for name in names
     }
+    for name, each in people.items():
+        if args.labels is not None and len(each.plan.tasks) > args.labels:
+            sys.stderr.write(
+                f"note: {name} keeps the {len(each.plan.tasks)} tasks drawn before: --labels makes a sample larger, "
+                "never smaller\n"
+            )
     labels = next(iter(people.values()))
     if args.export_csv:
         count = export_csv(labels, Path(args.export_csv))

@@ -110,7 +110,7 @@ def _table(found: Mapping[str, Any]) -> str:
         for row in group["models"]:
             mark = "  flagged" if row["flagged"] else ""
             numbers = f"{_number(row['mean'])}{row['items']:>7}{_number(row['correlation'], 10)}"
-            lines.append(f"  {row['model']:<31}{numbers}{_number(row['robust_z'], 10, 2)}{mark}")
+            lines.append(f"  {_named(row['model'])}{numbers}{_number(row['robust_z'], 10, 2)}{mark}")
         for note in dict.fromkeys(row["note"] for row in group["models"] if row["note"]):
             lines.append(f"  {', '.join(row['model'] for row in group['models'] if row['note'] == note)}: {note}")
         lines.append("")
@@ -120,8 +120,13 @@ def _table(found: Mapping[str, Any]) -> str:
     for row in found["answers"]:
         test = row["permutation"] or {"observed": None, "shuffled": None, "p_value": None}
         numbers = "".join(_number(test[name]) for name in ("observed", "shuffled", "p_value"))
-        lines.append(f"  {row['model']:<31}{row['answers']:>8}{_number(row['duplicates'])}{numbers}")
+        lines.append(f"  {_named(row['model'])}{row['answers']:>8}{_number(row['duplicates'])}{numbers}")
     return "\n".join(lines) + "\n"
+
+
+def _named(model: str) -> str:
+    """A name as the table's first column; a longer one on a line of its own."""
+    return f"{model:<31}" if len(model) < 31 else f"{model}\n  {'':<31}"
 
 
 def _number(value: float | None, width: int = 8, digits: int = 3) -> str:

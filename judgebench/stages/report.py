@@ -38,7 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", metavar="FILE", help=f"the page that compares them (default {OUT}); Markdown goes beside it"
     )
     group.add_argument("--allow-unlike", action="store_true", help="compare although they were not asked alike")
-    parser.add_argument("--json", action="store_true", help="print summary.json instead of tables")
+    parser.add_argument(
+        "--json", action="store_true", help="print JSON instead of tables: summary.json, with --extraction its list"
+    )
     parser.add_argument(
         "--submission", action="store_true", help="write the files that authors score who keep the answers, no report"
     )
@@ -62,14 +64,18 @@ def main(args: argparse.Namespace) -> int:
             raise UserError(f"{flag} is for several runs; one run's report is {runs[0].path / 'report.html'}")
     run = runs[0]
     if args.submission:
+        if args.json:
+            raise UserError("--submission writes files and prints no JSON: leave out --json")
         hand_in(run, quiet=args.quiet)
         return 0
-    if args.json:
+    if args.json and not args.extraction:
         sys.stdout.write((summary_file(run)).read_text(encoding="utf-8") + "\n")
     report(run, quiet=args.quiet or args.json or args.extraction)
     if args.extraction:
         rows = extraction_audit(run)
-        if not args.quiet:
+        if args.json:
+            sys.stdout.write(msgspec.json.format(msgspec.json.encode(rows), indent=1).decode() + "\n")
+        elif not args.quiet:
             sys.stdout.write(f"{extraction.render_text(rows)}{run.path / 'extraction.csv'}\n")
     return 0
 
