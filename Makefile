@@ -57,7 +57,7 @@ test-vllm: $(VLLM_VENV)/.vllm
 
 # Playwright and axe-core come with the dev extra; the browser is Debian's, so nothing else is downloaded.
 test-browser: $(VENV)/.dev chromium
-	$(BIN)/python -m pytest -m browser tests/test_browser.py
+	$(BIN)/python -m pytest -m browser tests/test_browser.py tests/test_browser_report.py
 
 screenshots: $(VENV)/.dev chromium
 	$(BIN)/python docs/screenshots.py
