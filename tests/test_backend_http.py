@@ -191,6 +191,24 @@ def peer_port(end: socket.socket) -> int | None:
         return None
 
 
+def test_a_server_that_speaks_before_it_is_asked_is_not_http() -> None:
+    async def tried() -> None:
+        async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"220 mail.example ESMTP\r\n")
+            await reader.read()
+
+        async with listening(greet) as port:
+            client = Client(f"http://127.0.0.1:{port}", {}, timeout=5)
+            connection = await client._lent()
+            await asyncio.sleep(0.05)
+            with pytest.raises(CallFailed, match="220 mail") as failed:
+                await connection.send(b"GET / HTTP/1.1\r\n\r\n")
+            assert failed.value.kind == "protocol"
+            await client.close()
+
+    asyncio.run(tried())
+
+
 def test_a_response_too_many_is_given_to_no_later_call() -> None:
     async def run() -> list[bytes]:
         async def peer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

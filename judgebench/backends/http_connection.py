@@ -59,6 +59,8 @@ class Connection(asyncio.Protocol):
         self.reusable = True
         self.ended = False
         self._served = 0
+        self._unasked = b""
+        """What the server said before it was asked anything: it speaks another protocol."""
         self._buffer = bytearray()
         self._waiter: asyncio.Future[Response] | None = None
         self._begin(bare=False)
@@ -84,7 +86,9 @@ class Connection(asyncio.Protocol):
         self._begin(bare=bare)
         waiter: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
         self._waiter = waiter
-        if self.ended or self.transport.is_closing():
+        if self._unasked:
+            self._fail(CallFailed("protocol", f"it begins with {self._unasked!r}"))
+        elif self.ended or self.transport.is_closing():
             self._fail(CallFailed("lost", "the server closed the connection", stale=self._served > 0))
         else:
             self.transport.write(message)
@@ -114,6 +118,8 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Reads on."""
         if self._waiter is None:  # words without a question: whose answer they would be taken for is not known
+            if not self._served:
+                self._unasked = data[:40]
             self.abort()
             return
         self._buffer += data

@@ -16,10 +16,10 @@ from typing import Any
 import msgspec
 
 from judgebench import __version__
-from judgebench.backends.adaptive import Adaptive, Outcome
 from judgebench.backends.addresses import Address, Addresses
 from judgebench.backends.batches import Batches, Place
 from judgebench.backends.chat_completions import Dialect, Fault, one_line, read_refusal, read_reply, with_system
+from judgebench.backends.endpoint_health import Health
 from judgebench.backends.http_client import Client
 from judgebench.backends.http_connection import CallFailed
 from judgebench.backends.openai_options import OFFICIAL, OpenAIOptions, proxy_for, read_added, read_key, read_urls
@@ -27,7 +27,7 @@ from judgebench.backends.options import read_options
 from judgebench.backends.pool import Call, Slots, in_parallel
 from judgebench.backends.promises import Promises
 from judgebench.backends.retry import LONGEST_WAIT, retry_after, wait_before
-from judgebench.errors import BackendError, UserError
+from judgebench.errors import UserError
 from judgebench.types import Message, Model, Reply, Request, Sampling
 
 HEAD_START = 0.5
@@ -38,18 +38,6 @@ REPEATED_TIMEOUTS = 2
 
 MOST_SERVED = 20
 """Most names of served models that are kept; some gateways make up a new one for each call."""
-
-UNPROVEN = 4
-"""Calls at once while nothing was ever answered and something failed."""
-FAILING = 10
-"""Failures in a row, over all calls, from which one call at a time goes out until something is answered."""
-GIVEN_UP = 5
-"""Calls given up in a row, nothing being answered meanwhile, after which the endpoint is dead."""
-BARRED = 20
-"""Refusals of the key, or for want of credit, in a row and after answers, from which no further call is made."""
-FRESH = 10
-"""First tries that must have failed beside them since the last answer; no further call begins then. What the server
-fails on item by item piles up towards the end of the work, and is no sign of death."""
 
 
 class OpenAIBackend:
@@ -88,14 +76,11 @@ class OpenAIBackend:
         else:
             self._dialect = Dialect(tokens, False)
         self._added = read_added(model, options)
-        self._adaptive = Adaptive(options.max_concurrency)
+        said = f"the key in {options.api_key_env}" if self._key else f"no key ({options.api_key_env} is not set)"
+        self._health = Health(self._addresses, options.max_concurrency, model=model.id, key=said)
         self._promises = Promises()
         self._notes: dict[str, str] = {}
         self._served: dict[str, None] = {}
-        self._answered = False
-        self._alone = True
-        self._failing = self._given_up = self._fresh = self._barred = 0
-        self._hopeless = ""
         self._live: weakref.WeakSet[Generator[tuple[Request, Reply]]] = weakref.WeakSet()
         self.batches: Batches | None = self._made_batches(urls) if options.batch else None
         """Asks by batches instead of calls, where the option says so; it must be told where to note them."""
@@ -144,7 +129,7 @@ class OpenAIBackend:
                 *self._notes.values(),
                 *self._promises.notes,
                 *self._addresses.notes,
-                *self._slowed(),
+                *self._health.notes,
             ],
         }
 
@@ -181,18 +166,10 @@ class OpenAIBackend:
         if served and served not in self._served and len(self._served) < MOST_SERVED:
             self._served[served] = None
 
-    def _slowed(self) -> list[str]:
-        adaptive, most = self._adaptive, self.options.max_concurrency
-        went = f"{adaptive.least} calls at once were made at times, of {most} allowed"
-        if adaptive.refusals:
-            return [f"the server refused or failed many calls made at once: {went}"]
-        return [f"the server did not keep up with more calls at once: {went}"] if adaptive.slowdowns else []
-
     def _generate(self, requests: Iterable[Request]) -> Generator[tuple[Request, Reply]]:
-        if self._hopeless:
-            raise BackendError(self._hopeless)
+        self._health.refuse_hopeless()
         slots = Slots(self.options.max_concurrency)
-        slots.set_limit(self._limit())
+        slots.set_limit(self._health.limit)
 
         @contextlib.asynccontextmanager
         async def session() -> AsyncIterator[Call]:
@@ -203,30 +180,6 @@ class OpenAIBackend:
                 await calls.close()
 
         yield from in_parallel(requests, session, slots=slots)
-
-    def _limit(self) -> int:
-        """How many calls may be under way."""
-        if self._alone:
-            return 1
-        if self._failing >= FAILING:
-            return 1
-        if self._failing and not self._answered:
-            return min(UNPROVEN, self._adaptive.limit)
-        return self._adaptive.limit
-
-    def _explain(self, fault: Fault) -> str:
-        where = " and ".join(address.url for address in self._addresses.all)
-        key = (
-            f"the key in {self.options.api_key_env}" if self._key else f"no key ({self.options.api_key_env} is not set)"
-        )
-        if fault.fatal_until == "reached":
-            return f"nobody answers at {where}: {fault.detail}"
-        if fault.detail.startswith(("401", "403")):
-            return f"{where} refuses {key}: {fault.detail}"
-        if fault.detail.startswith("404"):
-            about = f"does not know the model {self.model.id!r}, or is not the API's root (which often ends in /v1)"
-            return f"{where} {about}: {fault.detail}"
-        return f"{where} answers no call: {fault.detail}"
 
     def _wait(self, repeats: int, fault: Fault) -> float:
         if fault.retry_after is not None and fault.retry_after > LONGEST_WAIT:
@@ -266,15 +219,14 @@ class _Calls:
     async def call(self, request: Request) -> Reply:
         """The reply to one request, or the error that remains after all repeats."""
         backend = self._backend
-        addresses, options, dialect = backend._addresses, backend.options, backend._dialect
+        health, options, dialect = backend._health, backend.options, backend._dialect
         messages = with_system(request.messages, options.system)
         sampling = backend._sampling(request.sampling)
         attempts = repeats = timeouts = 0
         until = self._now() + options.deadline
         version: tuple[str, int] | None = None
         while True:
-            if backend._hopeless:
-                raise BackendError(backend._hopeless)
+            health.refuse_hopeless()
             if version != dialect.version:
                 version, fields = dialect.version, backend._body(messages, sampling)
                 try:
@@ -282,7 +234,7 @@ class _Calls:
                 except UnicodeEncodeError as error:
                     return Reply(finish="error", error=f"http: the prompt cannot be sent: {one_line(str(error))}")
             began = self._now()
-            address, wait = addresses.choose(began)
+            address, wait = health.addresses.choose(began)
             if wait:
                 await self._slots.rest(wait)
                 began = self._now()
@@ -293,7 +245,8 @@ class _Calls:
             finally:
                 address.active -= 1
             if isinstance(outcome, Reply):
-                self._took(address, began, "answered")
+                health.answered(address, began, self._now())
+                self._heed()
                 backend._promises.check(messages, sampling, outcome)
                 usage = msgspec.structs.replace(outcome.usage, requests=attempts)
                 return msgspec.structs.replace(outcome, usage=usage)
@@ -301,13 +254,14 @@ class _Calls:
                 continue
             if outcome.bad_parameters and (version != dialect.version or dialect.learn(outcome.bad_parameters, fields)):
                 continue
-            elsewhere = self._failed(address, began, outcome, first=attempts == 1)
+            elsewhere = health.failed(address, began, self._now(), outcome, first=attempts == 1)
+            self._heed()
             timeouts += outcome.kind == "timeout"
             spent = repeats >= options.max_retries or timeouts > REPEATED_TIMEOUTS
             pause = 0.0 if elsewhere else backend._wait(repeats, outcome)
             late = self._now() + pause >= until
             if not (outcome.again or elsewhere) or spent or late:
-                self._give_up(outcome)
+                health.given_up(outcome)
                 return _failure(outcome, attempts)
             if pause:
                 await self._slots.rest(pause)
@@ -315,68 +269,17 @@ class _Calls:
 
     def _end_head_start(self) -> None:
         """Lets others go beside the first call."""
-        self._backend._alone = False
-        self._slots.set_limit(self._backend._limit())
+        self._backend._health.alone = False
+        self._heed()
 
-    def _took(self, address: Address, began: float, outcome: Outcome) -> None:
-        """Takes note of what an attempt came to, and lets through as many as that allows."""
-        backend = self._backend
-        if outcome == "answered":
-            backend._answered = True
-            backend._barred = 0
-            self._lives()
-            address.works()
-            backend._alone = False
-        backend._adaptive.observe(began, self._now(), outcome)
-        self._slots.set_limit(backend._limit())
-
-    def _lives(self) -> None:
-        """Forgets the failures since the last answer."""
-        backend = self._backend
-        backend._failing = backend._given_up = backend._fresh = 0
-        self._slots.open()
-
-    def _failed(self, address: Address, began: float, fault: Fault, *, first: bool) -> bool:
-        """True where the call can go to another address at once.
-
-        Raises:
-            BackendError: no call can succeed.
-        """
-        backend, addresses = self._backend, self._backend._addresses
-        unreachable = fault.fatal_until == "reached"
-        if not unreachable:
-            address.reached = True
-        if fault.fatal_until == "answered" and addresses.dismiss(address, fault.detail):
-            return True
-        elsewhere = False
-        if fault.again:
-            refused = fault.kind == "refused"
-            backend._failing += not refused
-            backend._fresh += first and not refused
-            self._slots.closed = backend._fresh >= FRESH
-            self._took(address, began, "refused" if refused else "failed")
-            if not refused:
-                elsewhere = addresses.fails(address, self._now(), unreachable=unreachable)
+    def _heed(self) -> None:
+        """Lets through as many calls as the endpoint's health allows."""
+        health = self._backend._health
+        self._slots.set_limit(health.limit)
+        if health.closed:
+            self._slots.closed = True
         else:
-            self._lives()
-            backend._barred += fault.barred
-        hopeless = not addresses.reached and not elsewhere if unreachable else not backend._answered
-        hopeless = hopeless or (backend._barred >= BARRED and len(addresses.all) == 1)
-        if fault.fatal_until and hopeless:
-            backend._hopeless = backend._explain(fault)
-            raise BackendError(backend._hopeless)
-        return elsewhere
-
-    def _give_up(self, fault: Fault) -> None:
-        backend = self._backend
-        if not fault.again or fault.kind == "refused":
-            return
-        backend._given_up += 1
-        if backend._given_up >= GIVEN_UP and backend._fresh >= FRESH:
-            times = f"{backend._failing} times in a row, the last of {backend._given_up} calls given up with"
-            where = " and ".join(address.url for address in backend._addresses.all)
-            backend._hopeless = f"{where} has failed {times} {fault.kind}: {fault.detail}; run it again to go on"
-            raise BackendError(backend._hopeless)
+            self._slots.open()
 
     async def _attempt(self, address: Address, body: bytes, seconds: float) -> Reply | Fault:
         backend = self._backend
