@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Mapping
 from pathlib import Path
 
 from judgebench.errors import UserError
@@ -126,7 +127,7 @@ def import_csv(labels: Labels, path: Path) -> tuple[int, int, int]:
         {
             number: given
             for number, given, reason in found
-            if not reason and _same(labels, number) != {name: labels.plan.guide.scores_of(name, code) for name, code in given.items()}
+            if not reason and _scores(labels, given) != _scores(labels, labels.given(number))
         },
         {
             number: reason
@@ -138,8 +139,8 @@ def import_csv(labels: Labels, path: Path) -> tuple[int, int, int]:
     return len(found) - skipped, skipped, empty
 
 
-def _same(labels: Labels, number: int) -> dict[str, tuple[float, ...]]:
-    return {name: labels.plan.guide.scores_of(name, code) for name, code in labels.given(number).items()}
+def _scores(labels: Labels, given: Mapping[str, str]) -> dict[str, tuple[float, ...]]:
+    return {field: labels.plan.guide.scores_of(field, code) for field, code in given.items()}
 
 
 def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:

@@ -35,7 +35,7 @@ def prompt_of(path: Path, row: Row, verdict: Verdict) -> tuple[list[Message], st
         deliberation = judge.deliberate(matchup)
         first = next(deliberation)
         deliberation.close()
-    except (UserError, msgspec.MsgspecError, LookupError, StopIteration) as error:
+    except (UserError, ValueError, TypeError, LookupError, StopIteration) as error:  # of a damaged or foreign record
         return [], f"cannot be rebuilt: {error or type(error).__name__}"
     requests = [request for request in first if not isinstance(request, ChoiceRequest)]
     return [message for request in requests[:1] for message in request.messages], (

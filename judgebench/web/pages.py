@@ -36,6 +36,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )  # fmt: skip
     made.filters["shown"] = shown
+    made.filters["written"] = visible  # where no markup may stand: titles, labels, options
     return made
 
 

@@ -218,8 +218,9 @@ class Shelf:
             manifest = read_manifest(path)
             planned = sum(manifest["planned"].values())
             to_judge = sum(_numbers(manifest["plans"]))
-        except (UserError, TypeError, AttributeError) as error:
-            return Progress(name, f"damaged: {error}", 0, 0, 0, 0, 0, ())
+        except (UserError, TypeError) as error:
+            why = str(error) if isinstance(error, UserError) else "manifest.json is damaged: counts that are no numbers"
+            return Progress(name, why, 0, 0, 0, 0, 0, ())
         with self._lock:
             answers = sum(self._count(file, _AnswerKey) for file in (path / "answers").glob("*.jsonl"))
             counts = {file: self._count(file, _VerdictKey) for file in (path / "verdicts").glob("*.jsonl")}
