@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from judgebench.report.behind import Where
 from judgebench.report.figures import MISSING, count, estimate, grade, rate
 from judgebench.report.judged import Group, dimension_label
 from judgebench.report.tables import Cell, Column, Remarks, Row, Summary, Table, distinct, matching, name_column
@@ -41,10 +42,10 @@ def battles_table(summary: Summary, group: Group) -> Table:
             Cell(text=dimension_label(summary, group, row["dimension"])),
             Cell(text=f"{row['model']} – {row['baseline']}"),
             Cell(text=_interval(row, "score") + remarks.mark(row["note"]), sort=row["score"]),
-            _count(row["battles"]),
+            _count(row["battles"], _behind(group, row)),
             Cell(text=f"{row['expanded']:,g}", sort=row["expanded"]),
-            _count(row["clusters"]),
-            _count(row["unread"]),
+            _count(row["clusters"], _behind(group, row)),
+            _count(row["unread"], _behind(group, row, "unreadable")),
         )
         for row in sorted(found, key=lambda row: (row["dimension"], -(row["score"] or 0)))
     )
@@ -84,8 +85,8 @@ def evidence_table(summary: Summary, group: Group) -> Table:
             Cell(text=f"{row['wins']} / {row['ties']} / {row['losses']}"),
             Cell(text=rate(row["conflict_rate"]), sort=row["conflict_rate"]),
             Cell(text=rate(row["bpde"]), sort=row["bpde"]),
-            _count(row["samples"]),
-            _count(row["unread"]),
+            _count(row["samples"], _behind(group, row)),
+            _count(row["unread"], _behind(group, row, "unreadable")),
             Cell(text=_some(row["for_people"])),
         )
         for row in found
@@ -134,8 +135,8 @@ def preferences_table(summary: Summary, group: Group) -> Table:
             Cell(text=rate(row["tie"]), sort=row["tie"]),
             Cell(text=rate(row["loss"]), sort=row["loss"]),
             Cell(text=_interval(row, "equal_or_better", "equal_or_better_"), sort=row["equal_or_better"]),
-            _count(row["n"]),
-            _count(row["clusters"]),
+            _count(row["n"], _behind(group, row)),
+            _count(row["clusters"], _behind(group, row)),
         )
         for row in _rows(summary, group, "preferences")
     )
@@ -159,9 +160,9 @@ def checklists_table(summary: Summary, group: Group) -> Table:
             Cell(text=_interval(row, "micro", "micro_"), sort=row["micro"]),
             Cell(text=_interval(row, "macro", "macro_"), sort=row["macro"]),
             Cell(text=rate(row["all_pass"]), sort=row["all_pass"]),
-            _count(row["items"]),
-            _count(row["questions"]),
-            _count(row["unread"]),
+            _count(row["items"], _behind(group, row)),
+            _count(row["questions"], _behind(group, row)),
+            _count(row["unread"], _behind(group, row, "unreadable")),
         )
         for row in _rows(summary, group, "checklists")
     )
@@ -186,8 +187,8 @@ def facts_table(summary: Summary, group: Group) -> Table:
             Cell(text=rate(row["supported"]), sort=row["supported"]),
             Cell(text=rate(row["respond_ratio"]), sort=row["respond_ratio"]),
             Cell(text=grade(row["facts_per_response"]), sort=row["facts_per_response"]),
-            _count(row["answers"]),
-            _count(row["unread"]),
+            _count(row["answers"], _behind(group, row)),
+            _count(row["unread"], _behind(group, row, "unreadable")),
         )
         for row in _rows(summary, group, "facts")
     )
@@ -208,7 +209,7 @@ def levels_table(summary: Summary, group: Group) -> Table:
             Cell(text=row["model"]),
             *(_count(row["counts"].get(name, 0)) for name in names),
             *([Cell(text=_interval(row, "acceptable", "acceptable_"), sort=row["acceptable"])] if acceptable else []),
-            _count(row["unscored"]),
+            _count(row["unscored"], _behind(group, row, "unscored")),
         )
         for row in found
     )
@@ -232,14 +233,19 @@ def skills_table(summary: Summary, group: Group, by: str) -> Table:
             *(Cell(text=row[name] or "not said") for name in fields),
             Cell(text=row["model"]),
             Cell(text=_interval(row, "mean", "", grade), sort=row["mean"]),
-            _count(row["n"]),
-            _count(row["clusters"]),
+            _count(row["n"], _graded(group, row, by)),
+            _count(row["clusters"], _graded(group, row, by)),
             _count(row["not_applicable"]),
         )
         for row in sorted(found, key=lambda row: tuple(row[name] for name in (*fields, "model")))
     )
     remarks = ("A grade counts in each of its question's domains.",) if rows and by == "domain" else ()
     return Table(title=SKILLS.get(by, f"Grades by {by}"), columns=columns, rows=rows, remarks=remarks)
+
+
+def _graded(group: Group, row: Row, by: str) -> Where | None:
+    """The items graded by one skill; difficulty and domain are of the item's own, and lead nowhere."""
+    return group.where("verdicts", row["skill"], "scored", row["model"]) if by == "skill" else None
 
 
 def cells_table(summary: Summary, group: Group) -> Table:
@@ -251,8 +257,17 @@ def _rows(summary: Summary, group: Group, kind: str) -> list[Row]:
     return matching(summary.get("protocols", {}).get(kind, []), **group.fields)
 
 
-def _count(value: int) -> Cell:
-    return Cell(text=count(value), sort=value)
+def _count(value: int, where: Where | None = None) -> Cell:
+    return Cell(text=count(value), sort=value, where=where)
+
+
+def _behind(group: Group, row: Row, what: str = "") -> Where:
+    """The items behind a number of a pair, or of one model."""
+    dimension = row.get("dimension", "")
+    if what or not ("left" in row or "baseline" in row):
+        return group.where("verdicts", dimension, what, row.get("model", ""))
+    left, right = (row["left"], row["right"]) if "left" in row else (row["model"], row["baseline"])
+    return group.where("games", dimension, "", left, right)
 
 
 def _interval(row: Row, name: str, prefix: str = "", form: Callable[[float | None], str] = rate) -> str:

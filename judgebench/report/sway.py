@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from judgebench.report.behind import Where
 from judgebench.report.figures import MISSING, between, count, estimate, points, rate, signed
 from judgebench.report.judged import Group, dimension_label
 from judgebench.report.tables import Cell, Column, Remarks, Row, Summary, Table, distinct, matching, name_column
@@ -41,7 +42,8 @@ def sway_table(summary: Summary, group: Group) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for row in _rows(summary, group):
         label = Cell(text=dimension_label(summary, group, row["dimension"]))
-        counts = tuple(Cell(text=count(row[field]), sort=row[field]) for field in ("verdicts", "clusters"))
+        where = group.where("verdicts", row["dimension"], "scored")
+        counts = tuple(Cell(text=count(row[field]), sort=row[field], where=where) for field in ("verdicts", "clusters"))
         for effect in row["effects"]:
             if effect["value"] is None:
                 continue
@@ -60,7 +62,7 @@ def sway_table(summary: Summary, group: Group) -> Table:
             names = ", ".join(EFFECTS[effect["name"]] for effect in undefined if effect["note"] == note)
             cells = (label, Cell(text=names), Cell(text=MISSING + remarks.mark(note)), Cell(text=MISSING))
             rows.append((*cells, Cell(text=MISSING), *counts))
-        rows += [(label, *cells) for cells in _shares(row)]
+        rows += [(label, *cells) for cells in _shares(row, group)]
     over = {row["reference"] for row in _rows(summary, group) if row["reference"] and row["own"]}
     below = [EXPLAINED, *(f"Own family: the excess over {who}." for who in sorted(over))]
     return Table(
@@ -84,12 +86,13 @@ def debiased_table(summary: Summary, group: Group) -> Table:
     for row in _rows(summary, group):
         for each in row["ratings"]:
             moved = each["debiased"] - each["plain"]
+            where = group.where("verdicts", row["dimension"], "scored", each["model"])
             rows.append(
                 (
                     Cell(text=dimension_label(summary, group, row["dimension"])),
                     Cell(text=each["model"]),
-                    Cell(text=_elo(each, "plain"), sort=each["plain"]),
-                    Cell(text=_elo(each, "debiased"), sort=each["debiased"]),
+                    Cell(text=_elo(each, "plain"), sort=each["plain"], where=where),
+                    Cell(text=_elo(each, "debiased"), sort=each["debiased"], where=where),
                     Cell(text=f"{round(moved) + 0:+d}", sort=moved),
                 )
             )
@@ -111,13 +114,14 @@ def _elo(row: Row, kind: str) -> str:
     return estimate(row[kind], row[f"{kind}_low"], row[f"{kind}_high"], points)
 
 
-def _shares(row: Row) -> list[tuple[Cell, ...]]:
+def _shares(row: Row, group: Group) -> list[tuple[Cell, ...]]:
     """Lines that are plain shares: P(prefers the longer), and how often repeated verdicts are the same."""
     lines: list[tuple[Cell, ...]] = []
     longer, stability, position = row["longer"], row["stability"], row["position"]
     if position is not None:
-        lines.append(_line("shown first: share", position["first_rate"], MISSING))
-        lines.append(_line("same in both orders: share", position["consistency"], MISSING))
+        both = group.where("orders", row["dimension"])
+        lines.append(_line("shown first: share", position["first_rate"], MISSING, both))
+        lines.append(_line("same in both orders: share", position["consistency"], MISSING, both))
     if longer is not None and longer["prefers_longer"]["n"]:
         own, people = longer["prefers_longer"], longer["people"]
         theirs = MISSING if people is None else estimate(people["value"], people["low"], people["high"])
@@ -127,7 +131,7 @@ def _shares(row: Row) -> list[tuple[Cell, ...]]:
     return lines
 
 
-def _line(name: str, found: Row, theirs: str) -> tuple[Cell, ...]:
+def _line(name: str, found: Row, theirs: str, where: Where | None = None) -> tuple[Cell, ...]:
     interval = between(found["low"], found["high"], rate)
-    counts = tuple(Cell(text=count(found[field]), sort=found[field]) for field in ("n", "clusters"))
+    counts = tuple(Cell(text=count(found[field]), sort=found[field], where=where) for field in ("n", "clusters"))
     return Cell(text=name), Cell(text=interval), Cell(text=rate(found["value"])), Cell(text=theirs), *counts
