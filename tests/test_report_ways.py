@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from test_report_bad_input import reported
 from test_report_html import ALLOWED, Page
 from test_report_runs import ITEMS, made, right
 
+from judgebench.cli import main
 from judgebench.report import exact, heat, judge_record, overview
 from judgebench.report.behind import Behind, Where
 from judgebench.report.brief import brief_table
@@ -203,3 +205,21 @@ def test_numbers_become_runs_and_nothing_is_lost() -> None:
     numbers = [0, 1, 2, 5, 9, 10]
     runs = compact(numbers)
     assert [n for a, b in zip(runs[::2], runs[1::2], strict=True) for n in range(a, b + 1)] == numbers
+
+
+def test_a_judge_card_stands_in_the_report_and_its_counts_lead_to_what_people_judged_too(tmp_path: Path) -> None:
+    run = made(tmp_path / "run", {"base": "", "first": ""})
+    run.manifest["judges"]["human@ann"] = {"backend": "imported", "id": "human@ann", "options": {}, "baseline": False,
+                                           "rubrics": {}, "sample": "random"}  # fmt: skip
+    run.save_manifest()
+    with Journal(run.verdicts_file("human@ann", "")) as journal:
+        for k in range(12):
+            scores = float(k % 2), float(1 - k % 2)
+            journal.append(Verdict(suite="talk", item=str(k), judge="human@ann", kind="preference", rubric="r@1",
+                                   shown=(("base", 0), ("first", 0)), scores=scores))  # fmt: skip
+    assert main(["meta-eval", str(run.path), "--judge", "j"]) == 0
+    _, page = reported(run)
+    assert "Judge card: what the judge is worth against people" in page.text
+    assert "talk · overall · pairs against" in page.text
+    titles = {attributes.get("title") or "" for tag, attributes in page.elements if tag == "a"}
+    assert any(title.startswith("12 items: judged by people or gold labels too") for title in titles)

@@ -16,6 +16,8 @@ Pool = tuple[str, str, str, str]
 
 T = TypeVar("T")
 
+PEOPLE = ("human@", "gold")
+"""How the names of people's verdicts begin."""
 SPLIT = 1e-9
 """Below this a game's score is a half."""
 
@@ -27,6 +29,7 @@ KINDS = {
     "games": "games",
     "orders": "pairs judged in both orders",
     "readings": "answers that the two rules do not read alike",
+    "labelled": "judged by people or gold labels too",
     "listed": "",
 }
 """What is counted → how it is said."""
@@ -40,7 +43,7 @@ def sign(number: float) -> int:
 class Where(Record, frozen=True, kw_only=True):
     """What a number was counted over; empty fields do not narrow it."""
 
-    of: Literal["answers", "exact", "verdicts", "games", "orders", "readings", "listed"]
+    of: Literal["answers", "exact", "verdicts", "games", "orders", "readings", "labelled", "listed"]
     """Kind of record that was counted; ``listed`` names its items."""
     what: str = ""
     """Which of them, see the methods of `Behind`; empty is all."""
@@ -113,7 +116,7 @@ class Behind:
     def places(self, where: Where) -> list[Place]:
         """The items, each once, in the order of the run; those that the run does not hold are left out."""
         of = {"answers": self.answers, "exact": self.exact, "verdicts": self.verdicts, "games": self.games,
-              "orders": self.orders, "readings": self.readings}  # fmt: skip
+              "orders": self.orders, "readings": self.readings, "labelled": self.labelled}  # fmt: skip
         found = where.places if where.of == "listed" else of[where.of](where)
         wanted = dict.fromkeys(place for place in found if place in self.items)
         if where.category:
@@ -195,6 +198,17 @@ class Behind:
                     "second order": order == "second order",
                 }.get(where.what, bool(why) and why == where.what):
                     yield pool[0], verdict.item
+
+    def labelled(self, where: Where) -> Iterator[Place]:
+        """Items that the judge judged, and people or gold labels too."""
+        people = {
+            verdict.item
+            for (suite, judge, _, _), group in self._judged.items()
+            if suite == where.suite and judge.startswith(PEOPLE)
+            for verdict in group
+        }
+        for pool, group in self._pools(where, self._judged):
+            yield from ((pool[0], verdict.item) for verdict in group if verdict.item in people)
 
     def games(self, where: Where) -> Iterator[Place]:
         """``wins``, ``ties``, ``losses`` of the left model, ``left out``, or every game; verdicts where none was

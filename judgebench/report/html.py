@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from judgebench.report import apart, exact, judge_record, judged, overview, protocols, sway
 from judgebench.report.brief import brief_table
+from judgebench.report.card_tables import card_tables
 from judgebench.report.cards import items_section
 from judgebench.report.charts import Axis, Point, dot_plot, fitted, shares, spanning
 from judgebench.report.details import Details
@@ -205,6 +206,11 @@ def _group(summary: Summary, group: Group, ident: str, links: dict[str, str], wa
     parts: list[Child] = [element("h3", {"id": ident}, title, " ", mark), _link(group.suite, links)]
     card = judged.card_line(summary, group)
     parts += [element("p.muted", card)] if card else []
+    trials = card_tables(summary, group)
+    if trials:
+        parts.append(
+            fold("Judge card: what the judge is worth against people", [table_of(each, ways) for each in trials])
+        )
     dimensions = sorted(group.dimensions, key=lambda dimension: dimension != "overall")
     boards = [judged.leaderboard(summary, group, dimension) for dimension in dimensions]
     parts += [

@@ -22,9 +22,9 @@ from judgebench.report.submission import submission
 from judgebench.report.terminal import print_comparison, print_summary
 from judgebench.runs import Run
 from judgebench.stages import settings as flags
-from judgebench.stages.cards import card_rows
+from judgebench.stages.cards import card_rows, read_cards
 from judgebench.stages.games import dimensions_of, games_of, standing
-from judgebench.stages.reasons import reason
+from judgebench.stages.reasons import Row, reason
 from judgebench.stages.report_runs import OUT, report_runs
 
 
@@ -168,7 +168,7 @@ def report(run: Run, *, quiet: bool = False) -> None:
         quiet: print nothing.
     """
     summary = read_summary(run)
-    summary["cards"] = card_rows(run, summary["verdicts"])
+    summary["cards"] = with_trials(run, card_rows(run, summary["verdicts"]))
     items = [(suite, item) for suite in run.manifest["suites"] for item in run.items(suite).values()]
     records = items, run.answers().values(), run.verdicts().values()
     written = set()
@@ -184,6 +184,15 @@ def report(run: Run, *, quiet: bool = False) -> None:
 
         print_summary(summary, Console())
         sys.stdout.write(f"\n{run.path / 'report.html'}\n")
+
+
+def with_trials(run: Run, rows: list[Row]) -> list[Row]:
+    """The rows of judge cards, with the trials of those that lie in the run itself."""
+    trials = {(card.judge, card.rubric, card.key): card.trials for card in read_cards(run)}
+    return [
+        {**row, "trials": msgspec.to_builtins(trials.get((row["judge"], row["rubric"], row["key"]), ()))}
+        for row in rows
+    ]
 
 
 def behind(run: Run, records: Records) -> Behind:
