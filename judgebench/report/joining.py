@@ -136,7 +136,12 @@ def _asked(side: Side, suite: str) -> dict[str, Any]:
     for key, found in side.manifest["answers"].items():
         if key.rpartition(" | ")[0] == suite:
             parts |= {name: found[name] for name in found if name.startswith("suite ")}
-            parts |= {name: found[name] for name in ("temperature", "max_tokens", "choose") if name in found}
+            own = found.get("suite sampling", {}).get("suite", {})
+            for name in ("temperature", "max_tokens"):  # what the command line says over what the suite does
+                given = found.get(name)
+                if given is not None or own.get(name) is not None:
+                    parts[name] = own.get(name) if given is None else given
+            parts |= {"choose": found["choose"]} if "choose" in found else {}
     return parts
 
 

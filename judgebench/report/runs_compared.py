@@ -80,7 +80,7 @@ def common_table(found: Comparison) -> Table:
 
 def said(row: Row) -> str:
     """A difference in a word: higher, lower, not told apart, or that it has no test."""
-    p_value = row["p_value"] if row["holm_p"] is None else row["holm_p"]
+    p_value = row["holm_p"]
     if row["value"] is None or p_value is None:
         return "no test"
     middle = 0.5 if row["method"] == "win rate" else 0.0
@@ -110,7 +110,7 @@ def differences_table(found: Comparison) -> Table:
     for row in found["differences"]:
         games = row["method"] == "win rate"
         value = estimate(row["value"], row["low"], row["high"], rate if games else signed)
-        p_value = row["p_value"] if row["holm_p"] is None else row["holm_p"]
+        p_value = row["holm_p"]
         by = [row["judge"], row["rubric"], "win rate" if games else ""]
         lists = [
             Cell(text=count(len(row[name])), sort=len(row[name]), where=_listed(row, name, row[name]))
@@ -187,6 +187,8 @@ def only_lines(found: Comparison) -> list[str]:
         for row in found["models"]
         if len(row["runs"]) > 1
     ]
+    if not found["differences"]:
+        lines.append("no two models of different runs were scored on the same items: nothing differs here")
     if found["twice"]:
         lines.append(
             f"{count(found['twice'])} verdicts are in several runs, on the same answers; the first run's count"

@@ -15,6 +15,7 @@ import msgspec
 from judgebench.errors import RunConflict, UserError
 from judgebench.files import safe_name, write_atomic
 from judgebench.ratings.grades import item_means
+from judgebench.ratings.multiplicity import holm
 from judgebench.ratings.pools import groups_that_meet
 from judgebench.report import overview, runs_compared
 from judgebench.report.behind import Behind
@@ -260,9 +261,15 @@ def _differences(
     pairs = [pair for number, pair in enumerate(pairs) if (pair[1], pair[0]) not in pairs[:number]]
     if not pairs:
         return
-    for each in compare_pairs([made], pairs, allow_unlike=True):
-        if not (each.dimension.startswith("accuracy_") and each.judge.startswith("exact@")):
-            yield {**_row(each), **_lists(each, verdicts, games)}
+    found = [
+        each for each in compare_pairs([made], pairs, allow_unlike=True)
+        if not (each.judge.startswith("exact@") and other_rule(each.dimension))
+    ]  # fmt: skip
+    tested = [each.p_value for each in found if each.p_value is not None]
+    corrected = iter(holm(tested).adjusted if len(tested) > 1 else tested)  # over what is shown, and nothing else
+    for each in found:
+        p_value = None if each.p_value is None else next(corrected)
+        yield {**_row(each), "holm_p": p_value, **_lists(each, verdicts, games)}
 
 
 def _row(each: Comparison) -> dict[str, Any]:
