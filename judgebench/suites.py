@@ -163,9 +163,11 @@ def _rows(
     source = choose(suite.sources, categories, folders)
     if source is None:
         looked = " and ".join(f"{folder}/{suite.sources[0].items.path}" for folder in folders)
+        fetched = any(file and (file.url or file.hub) for each in suite.sources for file in (each.items, each.fewshot))
+        pull = f"judgebench pull {suite.name}, or " if fetched else ""
         raise UserError(
             f"the questions of {suite.name} are not here (looked for {looked}): "
-            f"judgebench pull {suite.name}, or --data DIR (or JUDGEBENCH_DATA) with that file"
+            f"{pull}--data DIR (or JUDGEBENCH_DATA) with that file"
         )
     assert suite.map is not None
     found = read_rows(source.items, categories, folders)

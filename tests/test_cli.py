@@ -36,6 +36,8 @@ def here(tmp_path: Path) -> Path:
         "import time\n\ndef two(chat):\n    return '2'\n\ndef slow(chat):\n    time.sleep(60)\n    return '2'\n"
         "\ndef fails(chat):\n    raise ValueError('nothing to say')\n", encoding="utf-8",
     )  # fmt: skip
+    (tmp_path / "empty.yaml").write_text("")
+    (tmp_path / "broken.yaml").write_text("name: x\n  - a: b\nc: {\n")
     return tmp_path
 
 
@@ -87,6 +89,8 @@ MISTAKES = [
     (["run", "x", "--suite", "gsm8k", "--model", "m=scripted/model.py:two"], "judgebench pull gsm8k"),
     (["run", "x", "--config", "none.yaml"], "none.yaml"),
     (["check", "model.py"], "model.py"),
+    (["check", "empty.yaml"], "empty.yaml: is empty"),
+    (["check", "broken.yaml"], "broken.yaml:2: "),
 ]  # fmt: skip
 
 

@@ -126,7 +126,7 @@ def test_rows_with_a_mistake_name_file_and_row(tmp_path: Path) -> None:
     with pytest.raises(FileError, match="two questions have the id '1'"):
         load_suite(path, tmp_path)
     data.unlink()
-    with pytest.raises(UserError, match="judgebench pull rows, or --data DIR"):
+    with pytest.raises(UserError, match=r"r\.csv\): --data DIR"):
         load_suite(path, tmp_path)
 
 

@@ -272,17 +272,22 @@ def _effect(
     )
 
 
+def _elo_ends(found: CovariateFit, model: str) -> tuple[float | None, float | None]:
+    """A rating's interval; none where nothing varies between questions, as an interval without width would say."""
+    if found.elo_low is None or found.elo_high is None or found.theta_se is None or found.theta_se[model] < FLAT:
+        return None, None
+    return found.elo_low[model], found.elo_high[model]
+
+
 def _standings(plain: CovariateFit, found: CovariateFit) -> tuple[Standing, ...]:
-    rows = [
-        Standing(
-            model=model,
-            plain=plain.elo[model],
-            plain_low=plain.elo_low[model] if plain.elo_low else None,
-            plain_high=plain.elo_high[model] if plain.elo_high else None,
-            debiased=found.elo[model],
-            debiased_low=found.elo_low[model] if found.elo_low else None,
-            debiased_high=found.elo_high[model] if found.elo_high else None,
-        )
-        for model in plain.models
-    ]
+    rows = []
+    for model in plain.models:
+        plain_low, plain_high = _elo_ends(plain, model)
+        low, high = _elo_ends(found, model)
+        rows.append(
+            Standing(
+                model=model, plain=plain.elo[model], plain_low=plain_low, plain_high=plain_high,
+                debiased=found.elo[model], debiased_low=low, debiased_high=high,
+            )
+        )  # fmt: skip
     return tuple(sorted(rows, key=lambda row: (-row.debiased, row.model)))

@@ -9,6 +9,7 @@ from pathlib import Path
 from judgebench import plugins
 from judgebench.errors import FileError, UserError
 from judgebench.files import read_bytes
+from judgebench.yaml_tree import parse
 
 SUITE = {"source", "items", "generate", "scorer", "license"}
 """Keys that only suite files have."""
@@ -78,4 +79,7 @@ def check(path: Path) -> str:
 
         checked(read_yaml(path, Settings))
         return "run file"
+    if not text.strip():
+        raise FileError(path, "is empty")
+    parse(path, read_bytes(path))  # what is no YAML at all says where and why
     raise FileError(path, "is neither a rubric (mode, dimensions, prompt), a suite (source or items) nor a run file")
