@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_models import tiny_checkpoint
 
 from judgebench.cli import main
 from judgebench.errors import UserError
 from judgebench.runs import Run
-from judgebench.train.guard import Guard, keep_out, words
+from judgebench.train.guard import Guard, keep_out
 from judgebench.train.preferences import from_games, from_grades, sure
 from judgebench.train.record import read_record
+from judgebench.train.wording import unescaped, words
 from judgebench.types import Item, Verdict
 
 
@@ -81,7 +83,11 @@ def test_grades_make_pairs_of_every_two_answers_on_the_unit_interval() -> None:
 LONG = "A train leaves the old station at noon and travels north for three hours at fifty miles an hour"
 ITEMS = {
     "rides": [Item(id="1", turns=(LONG,)), Item(id="2", turns=("What is 3 + 4?",)), Item(id="3", turns=("Hello",))],
-    "facts": [Item(id="9", turns=("Which is true?",), choices=("ice floats", "iron floats"))],
+    "facts": [
+        Item(id="9", turns=("Which is true?",), choices=("ice floats", "iron floats")),
+        Item(id="10", turns=("Of these things, which one can float on water for long?",), choices=("a nail", "a cork")),
+        Item(id="11", turns=("Why does 12 * 7 - 4 not give the number that I want to have?",)),
+    ],
 }
 
 
@@ -100,6 +106,14 @@ ITEMS = {
         ("Say hello to Eve.", None),
         ("Which is true? The sun is hot or cold.", None),
         ("Which is true?\nB. Iron floats\nA. Ice floats", ("facts", "9", "n-gram")),
+        ("Which is true? That ice floats.", ("facts", "9", "n-gram")),
+        ("of these things, WHICH one can float on water for long", ("facts", "10", "normalised")),
+        ("Say of these things, which one can float on water for long?", ("facts", "10", "n-gram")),
+        ("Why does 12 * 7 - 4 not give the number that I want to have?", ("facts", "11", "exact")),
+        ("Why does 12×7−4 not give the number that I want to have?", ("facts", "11", "normalised")),
+        ("Why does 12 * 7 + 4 not give the number that I want to have?", None),
+        ("Sowhydoes12*7-4notgivethenumberthatIwanttohave?", ("facts", "11", "letters")),
+        ("Why does 12*7-45 not give the number that I want to have?", None),
     ],
 )
 def test_the_guard_finds_questions_whole_reworded_in_form_and_in_part(
@@ -120,6 +134,82 @@ def test_a_text_that_holds_a_question_whole_is_always_found(
     guard = Guard({"s": [Item(id="1", turns=(" ".join(question),)), *others]})
     shuffled = "".join(word.upper() + chance.choice([" ", "  ", "\n", ", "]) for word in question)
     assert guard.overlap([f"{before} {shuffled} {after}"]) is not None
+
+
+# What a question may be set in, none of which hides it: each takes the text and gives rows of columns.
+LOOKS = dict(zip("aceiopxyABEKMHOPCTX", "асеіорхуАВЕКМНОРСТХ", strict=True))
+SETTINGS = {
+    "capitals": str.upper,
+    "full width": lambda text: "".join(chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else c for c in text),
+    "letters of another script": lambda text: "".join(LOOKS.get(c, c) for c in text),
+    "accents": lambda text: "".join(f"{c}\u0301" if c in "aeiou" else c for c in text),
+    "zero width": lambda text: "\u200b".join(text),
+    "soft hyphens": lambda text: text.replace("e", "\u00ade"),
+    "no spaces": lambda text: text.replace(" ", ""),
+    "letters apart": " ".join,
+    "lines": lambda text: text.replace(" ", "\n\n"),
+    "underscores": lambda text: text.replace(" ", "_"),
+    "entities": lambda text: "".join(f"&#{ord(c)};" for c in text),
+    "no-break spaces": lambda text: text.replace(" ", "&nbsp;"),
+    "tags": lambda text: "<li>" + text.replace(" ", "</li> <li class='x'>") + "</li>",
+    "a link": lambda text: text.replace(" ", "%20"),
+    "escapes": lambda text: text.replace(" ", "\\u0020"),
+    "quotes": lambda text: "“" + text.replace("'", "’") + "”",
+}
+ORDER = "abdfghjklmnqrstuvwz"
+
+
+def cut(text: str, places: list[int]) -> list[str]:
+    """The text in pieces that end at these places."""
+    ends = sorted({place % len(text) for place in places} | {0, len(text)})
+    return [text[a:b] for a, b in itertools.pairwise(ends)]
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.text("abcdeiopxy", min_size=2, max_size=9), min_size=6, max_size=40),
+    st.lists(st.sampled_from(sorted(SETTINGS)), max_size=2),
+    st.sampled_from(["a prompt", "both", "a pair", "talk", "user"]),
+    st.lists(st.integers(0, 400), max_size=4), st.text(ORDER + " ", max_size=30),
+)  # fmt: skip
+def test_no_setting_and_no_cut_hides_a_question_that_a_row_holds_whole(
+    question: list[str], ways: list[str], form: str, places: list[int], around: str
+) -> None:
+    text = whole = " ".join(question)
+    guard = Guard({"s": [Item(id="1", turns=(whole,)), Item(id="2", turns=("quite another one",))]})
+    if {"entities", "tags", "no-break spaces", "escapes", "a link"} & set(ways):
+        form = "a prompt"  # a cut through an escape leaves none
+    for way in sorted(ways, key=lambda way: way in ("entities", "tags", "no-break spaces", "escapes", "a link")):
+        text = SETTINGS[way](text)
+    pieces = cut(text, places)
+    said = [{"role": "user", "content": piece} for piece in pieces]
+    row: dict[str, Any] = {
+        "a prompt": {"prompt": f"{around} {text} {around}", "completion": around},
+        "both": {"prompt": "".join(pieces[:1]), "completion": "".join(pieces[1:])},
+        "a pair": {"prompt": "".join(pieces[:-1]), "chosen": around, "rejected": pieces[-1]},
+        "talk": {"messages": [{**each, "role": ("user", "assistant")[n % 2]} for n, each in enumerate(said)]},
+        "user": {"messages": [each for piece in said for each in (piece, {"role": "assistant", "content": "go on"})]},
+    }[form]
+    if len("".join(question)) < 16 and (form != "a prompt" or set(ways) - {"capitals", "quotes", "lines"}):
+        return  # so few letters are looked for as words alone
+    assert keep_out([row], guard)[1].dropped, (text, row)
+
+
+def test_a_question_is_not_found_in_words_that_are_its_own_only_in_part() -> None:
+    guard = Guard(ITEMS)
+    for text in (
+        " ".join(LONG.split()[:12]),  # 12 of its words in a row
+        " ".join(reversed(LONG.split())),
+        " ".join("else" if n % 12 == 11 else word for n, word in enumerate(LONG.split())),  # by design
+        "A train that goes north from a station reaches fifty miles an hour after three hours.",  # other words
+    ):
+        assert guard.overlap([text]) is None
+
+
+def test_mark_up_and_escapes_are_read_as_a_reader_sees_them() -> None:
+    assert unescaped("a &lt; b &amp; c") == "a < b & c"
+    assert words(unescaped("<p>Why%20is<br/>it\\u003f</p>")) == ("why", "is", "it")
+    assert unescaped("3 < 4 and 5 > 2") == "3 < 4 and 5 > 2"
 
 
 def test_words_that_several_questions_share_are_their_form() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from judgebench.train.guard import ngrams, words
+from judgebench.train.wording import ngrams, words
 
 Method = Literal["rouge-l", "minhash"]
 MOST_LIKE = 0.7

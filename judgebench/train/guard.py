@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
 
+from judgebench.train.wording import Words, ngrams, texts_of, threads_of, unescaped, words
 from judgebench.types import Item, Record
 
 SIZE = 13
@@ -19,11 +18,12 @@ SHORTEST = 3
 COMMON = 3
 """Words in a row that this many questions of one suite share are its form, and say nothing of one question."""
 
-_WORD = re.compile(r"[぀-ヿ㐀-鿿가-힣]|[^\W぀-ヿ㐀-鿿가-힣]+|[+*/=<>%^]|-(?![^\W\d_])")
-"""A run of letters and digits, one character of a script without spaces, or a sign that changes what is computed."""
+LETTERS = 16
+"""Letters in a row by which words are looked for that are set without spaces, or with others."""
+TELLING = (8, 24)
+"""Words, and letters in all, from which a question that is alone in its words is found without its choices."""
 
-How = Literal["exact", "normalised", "n-gram"]
-Words = tuple[str, ...]
+How = Literal["exact", "normalised", "n-gram", "letters"]
 
 
 class Overlap(Record, frozen=True, kw_only=True):
@@ -34,7 +34,7 @@ class Overlap(Record, frozen=True, kw_only=True):
     item: str
     """Id of the item."""
     how: How
-    """The first test that found it: equal, equal in its words, or words in a row."""
+    """The first test that found it: equal, equal in its words, words in a row, or their letters in a row."""
 
 
 class Held(Record, frozen=True, kw_only=True):
@@ -61,34 +61,19 @@ class _Question(Record, frozen=True, kw_only=True):
     item: str
     words: Words
     choices: tuple[Words, ...]
-    """What must stand in the text too: a short question's choices, as many questions share such words."""
-
-
-def words(text: str) -> Words:
-    """The words of a text, without case, width, punctuation or spacing; signs of arithmetic are words.
-
-    >>> words("What’s 3 +4,  Eve?")
-    ('what', 's', '3', '+', '4', 'eve')
-    """
-    return tuple(_WORD.findall(unicodedata.normalize("NFKC", text).casefold()))
-
-
-def ngrams(sequence: Sequence[str], size: int) -> list[Words]:
-    """Every ``size`` words in a row; none where the sequence is shorter.
-
-    >>> ngrams(["a", "b", "c"], 2)
-    [('a', 'b'), ('b', 'c')]
-    """
-    return [tuple(sequence[at : at + size]) for at in range(len(sequence) - size + 1)]
+    """Of which one must stand in the text too: those of a short question, as many questions share such words."""
 
 
 class Guard:
     """Finds the questions of suites in texts.
 
     A text overlaps a question that equals it (``exact``), has the same words (``normalised``), or shares 13 words in a
-    row with it (``n-gram``): of shorter questions all words in a row, with all their choices somewhere in the text. A
-    text that holds a question's words whole, however they are set, is therefore always found, from 3 words on. Words in
-    a row that three questions of a suite share are its form, and count only for questions that have no others.
+    row with it (``n-gram``): of shorter questions all words in a row, with one of their choices somewhere in the text
+    where they have any, and are of fewer than 8 words (or 24 letters) or not alone in their words. Words cut up over
+    the texts of one row are looked for too, and words that are spaced in another way, by their letters in a row
+    (``letters``), from 16 on. So a row that holds a question's words whole, however they are set, is always found, from
+    3 words on. Words in a row that three questions of a suite share are its form, and count only for questions that
+    have no others.
 
     Args:
         suites: name → items; each turn of an item is a question.
@@ -101,77 +86,92 @@ class Guard:
         self._equal: dict[str, list[_Question]] = defaultdict(list)
         self._same: dict[Words, list[_Question]] = defaultdict(list)
         self._grams: dict[int, dict[Words, list[_Question]]] = defaultdict(lambda: defaultdict(list))
+        self._letters: dict[str, list[tuple[str, _Question]]] = defaultdict(list)
         for suite, items in suites.items():
             self._add(suite, list(items))
 
-    def overlap(self, texts: Iterable[str]) -> Overlap | None:
+    def overlap(self, texts: Iterable[str], threads: Iterable[Sequence[str]] = ()) -> Overlap | None:
         """The first question found in any of the texts of one row, None where there is none.
 
         Args:
             texts: prompt and answers, or the messages; choices may stand in another text than their question.
+            threads: texts that are read one after another, over which a question may be cut up.
         """
-        texts = list(texts)
-        split = [words(text) for text in texts]
+        texts, threads = list(texts), [list(each) for each in threads]
+        plain = {text: unescaped(text) for text in texts}
+        seen = [*texts, *(shown for text, shown in plain.items() if shown != text)]
+        joined = ["\n".join(each) for each in threads]
+        if len(seen) > len(texts):
+            joined += ["\n".join(plain[text] for text in each) for each in threads]
+        split = [words(text) for text in seen]
+        across = [words(text) for text in joined]
         for how, found in (
             ("exact", (self._equal.get(text.strip(), ()) for text in texts)),
             ("normalised", (self._same.get(each, ()) for each in split)),
-            ("n-gram", (self._in_a_row(each) for each in split)),
+            ("n-gram", (self._in_a_row(each) for each in (*split, *across))),
+            ("letters", (self._set_otherwise(_letters(each)) for each in (*across, *split))),
         ):
             for questions in found:
                 for question in questions:
-                    if all(any(_within(choice, each) for each in split) for choice in question.choices):
+                    if not question.choices or any(
+                        _within(choice, each) for choice in question.choices for each in split
+                    ):
                         return Overlap(suite=question.suite, item=question.item, how=how)  # type: ignore[arg-type]
         return None
 
-    def _in_a_row(self, text: Words) -> Iterable[_Question]:
+    def _in_a_row(self, text: Words) -> Iterator[_Question]:
         for size, known in self._grams.items():
             for gram in ngrams(text, size):
                 if gram in known:
                     yield from known[gram]
 
+    def _set_otherwise(self, line: str) -> Iterator[_Question]:
+        """Questions whose letters stand in a row in a text without spaces; numbers must end where theirs do."""
+        for at in range(len(line) - LETTERS + 1):
+            for letters, question in self._letters.get(line[at : at + LETTERS], ()):
+                after = at + len(letters)
+                if line.startswith(letters, at) and not (
+                    (letters[-1].isdigit() and line[after : after + 1].isdigit())
+                    or (at and letters[0].isdigit() and line[at - 1].isdigit())
+                ):
+                    yield question
+
     def _add(self, suite: str, items: list[Item]) -> None:
         self.suites[suite] = len(items)
-        bare: list[_Question] = []
+        asked = [(item, text, words(text)) for item in items for text in item.question or item.turns]
+        own = [ngrams(each, min(self.size, len(each))) for _, _, each in asked]
+        shared = Counter(gram for grams in own for gram in set(grams))
+        for (item, text, said), grams in zip(asked, own, strict=True):
+            if not said:
+                continue
+            alone = len(said) >= TELLING[0] and len("".join(said)) >= TELLING[1] and shared[said] == 1
+            choices = () if alone or len(said) >= self.size else tuple(filter(None, map(words, item.choices)))
+            question = _Question(suite=suite, item=item.id, words=said, choices=choices)
+            self._equal[text.strip()].append(question)
+            self._same[said].append(question)
+            if len(said) < SHORTEST:
+                continue
+            telling = [gram for gram in grams if shared[gram] < COMMON] or grams
+            for gram in dict.fromkeys(telling):
+                self._grams[len(gram)][gram].append(question)
+            for gram in telling[:: self.size]:
+                letters = _letters(gram)
+                if len(letters) >= LETTERS:
+                    self._letters[letters[:LETTERS]].append((letters, question))
         for item in items:
-            for text in item.question or item.turns:
-                asked = words(text)
-                if not asked:
-                    continue
-                choices = tuple(filter(None, map(words, item.choices))) if len(asked) < self.size else ()
-                question = _Question(suite=suite, item=item.id, words=asked, choices=choices)
-                bare.append(question)
-                self._equal[text.strip()].append(question)
-                self._same[asked].append(question)
             for text in item.turns if item.question else ():
                 shown = _Question(suite=suite, item=item.id, words=words(text), choices=())
                 self._equal[text.strip()].append(shown)
                 self._same[shown.words].append(shown)
-        own = {at: set(ngrams(each.words, min(self.size, len(each.words)))) for at, each in enumerate(bare)}
-        shared = Counter(gram for grams in own.values() for gram in grams)
-        for at, question in enumerate(bare):
-            if len(question.words) < SHORTEST:
-                continue
-            telling = {gram for gram in own[at] if shared[gram] < COMMON} or own[at]
-            for gram in telling:
-                self._grams[len(gram)][gram].append(question)
+
+
+def _letters(text: Words) -> str:
+    """The words without spaces; without minus signs too, which are told from hyphens by spaces alone."""
+    return "".join(word for word in text if word != "-")
 
 
 def _within(part: Words, whole: Words) -> bool:
     return part in ngrams(whole, len(part))
-
-
-def texts_of(row: Mapping[str, Any]) -> list[str]:
-    """Every text that a training row teaches or shows: its strings, and the contents of its messages.
-
-    >>> texts_of({"prompt": "a", "chosen": [{"role": "assistant", "content": "b"}], "label": True})
-    ['a', 'b']
-    """
-    found: list[str] = []
-    for column in ("messages", "prompt", "completion", "chosen", "rejected", "responses"):
-        value = row.get(column, ())
-        for part in [value] if isinstance(value, str) else value:
-            found.append(part if isinstance(part, str) else part["content"])
-    return found
 
 
 def keep_out(
@@ -188,7 +188,7 @@ def keep_out(
     kept: list[int] = []
     found: list[dict[str, Any]] = []
     for at, row in enumerate(rows):
-        overlap = guard.overlap(texts_of(row))
+        overlap = guard.overlap(texts_of(row), threads_of(row))
         if overlap is not None:
             number = numbers[at] if numbers else at + 1
             found.append({"row": number, "suite": overlap.suite, "item": overlap.item, "how": overlap.how})

@@ -18,7 +18,7 @@ from judgebench.thinking import strip_thinking
 from judgebench.train.asking import Prompts, asked, filled, read_prompts
 from judgebench.train.columns import Row, prompt_text
 from judgebench.train.duplicates import Seen
-from judgebench.train.guard import words
+from judgebench.train.wording import words
 from judgebench.types import Backend, Model, Sampling
 
 SEEDS_SHOWN, MADE_SHOWN = 6, 2
