@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -223,3 +224,30 @@ def test_a_judge_card_stands_in_the_report_and_its_counts_lead_to_what_people_ju
     assert "talk · overall · pairs against" in page.text
     titles = {attributes.get("title") or "" for tag, attributes in page.elements if tag == "a"}
     assert any(title.startswith("12 items: judged by people or gold labels too") for title in titles)
+
+
+def test_people_and_judge_stand_beside_one_another_once_a_run_is_calibrated(tmp_path: Path) -> None:
+    run = made(tmp_path / "run", {"base": "", "first": ""})
+    run.manifest["judges"]["human@ann"] = {"backend": "imported", "id": "human@ann", "options": {}, "baseline": False,
+                                           "rubrics": {}, "sample": "random"}  # fmt: skip
+    run.save_manifest()
+    with Journal(run.verdicts_file("human@ann", "")) as journal:
+        for k in range(20):
+            scores = right("base", k), 1 - right("base", k)
+            journal.append(Verdict(suite="talk", item=str(k), judge="human@ann", kind="preference",
+                                   shown=(("base", 0), ("first", 0)), scores=scores))  # fmt: skip
+    assert main(["rate", str(run.path), "--calibrate", "human", "--quiet", "--max-unscored", "1"]) == 0
+    report(run, quiet=True)
+    page = Page((run.path / "report.html").read_text(encoding="utf-8"))
+    assert "Judge and people" in page.text
+    (row,) = [row for row in json.loads((run.path / "calibrated.json").read_text()) if row["model"] == "base"]
+    for prefix in ("judge_win_rate", "people_win_rate", "win_rate"):
+        assert f"{row[prefix]:.3f} [" in page.text
+    assert "Computed before the last verdicts" not in page.text
+    titles = {attributes.get("title") or "" for tag, attributes in page.elements if tag == "a"}
+    assert any(title.startswith("20 items: judged by people or gold labels too · base") for title in titles)
+    assert "Judge and people" in (run.path / "report.md").read_text(encoding="utf-8")
+    later = (run.path / "calibrated.json").stat().st_mtime + 10
+    os.utime(run.verdicts_file("j", "r"), (later, later))
+    report(run, quiet=True)
+    assert "Computed before the last verdicts" in (run.path / "report.html").read_text(encoding="utf-8")

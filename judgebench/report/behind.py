@@ -208,7 +208,9 @@ class Behind:
             for verdict in group
         }
         for pool, group in self._pools(where, self._judged):
-            yield from ((pool[0], verdict.item) for verdict in group if verdict.item in people)
+            for verdict in group:
+                if verdict.item in people and (not where.model or where.model in {name for name, _ in verdict.shown}):
+                    yield pool[0], verdict.item
 
     def games(self, where: Where) -> Iterator[Place]:
         """``wins``, ``ties``, ``losses`` of the left model, ``left out``, or every game; verdicts where none was

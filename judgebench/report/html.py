@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from judgebench.report import apart, exact, judge_record, judged, overview, protocols, sway
 from judgebench.report.brief import brief_table
+from judgebench.report.calibrated import calibrated_table
 from judgebench.report.card_tables import card_tables
 from judgebench.report.cards import items_section
 from judgebench.report.charts import Axis, Point, dot_plot, fitted, shares, spanning
@@ -216,6 +217,10 @@ def _group(summary: Summary, group: Group, ident: str, links: dict[str, str], wa
     parts += [
         together(element("h4", board.title), table_of(board, ways, caption=False)) for board in boards if board.rows
     ]
+    together_with = calibrated_table(summary, group)
+    parts += [element("h4", together_with.title), table_of(together_with, ways, caption=False)] * bool(
+        together_with.rows
+    )
     parts.append(_plots(summary, group, ident))
     heats = [heat_map(summary, group, dimension, ways) for dimension in dimensions]
     if any(heats):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from judgebench.report import apart, exact, judge_record, judged, overview, protocols, sway
+from judgebench.report.calibrated import calibrated_table
 from judgebench.report.figures import count, share
 from judgebench.report.tables import Cell, Summary, Table, distinct, judge_label
 from judgebench.report.usage import usage_table
@@ -101,6 +102,7 @@ def _judged(summary: Summary) -> list[str]:
         lines += [plain(card), ""] if card else []
         for dimension in group.dimensions:
             lines += titled(judged.leaderboard(summary, group, dimension), 4)
+        lines += titled(calibrated_table(summary, group), 4)
         for dimension in group.dimensions:
             lines += titled(judged.matrix_table(summary, group, dimension), 4)
         for table in protocols.protocol_tables(summary, group):

@@ -169,6 +169,7 @@ def report(run: Run, *, quiet: bool = False) -> None:
     """
     summary = read_summary(run)
     summary["cards"] = with_trials(run, card_rows(run, summary["verdicts"]))
+    summary["calibrated"], summary["calibrated_note"] = calibrated_rows(run)
     items = [(suite, item) for suite in run.manifest["suites"] for item in run.items(suite).values()]
     records = items, run.answers().values(), run.verdicts().values()
     written = set()
@@ -193,6 +194,29 @@ def with_trials(run: Run, rows: list[Row]) -> list[Row]:
         {**row, "trials": msgspec.to_builtins(trials.get((row["judge"], row["rubric"], row["key"]), ()))}
         for row in rows
     ]
+
+
+def calibrated_rows(run: Run) -> tuple[list[Row], str]:
+    """What 'rate --calibrate' last found, and that it is older than the verdicts where it is; nothing where it was
+    never asked for.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    path = run.path / "calibrated.json"
+    if not path.is_file():
+        return [], ""
+    try:
+        rows = msgspec.json.decode(path.read_bytes(), type=list[Row])
+    except msgspec.DecodeError as error:
+        again = f"'judgebench rate {run.path} --calibrate human' writes it anew"
+        raise UserError(f"{path} is damaged: {error}; {again}") from error
+    newest = max((file.stat().st_mtime for file in (run.path / "verdicts").glob("*.jsonl")), default=0.0)
+    old = newest > path.stat().st_mtime
+    return (
+        rows,
+        "Computed before the last verdicts: 'judgebench rate RUN --calibrate human' does it anew." if old else "",
+    )
 
 
 def behind(run: Run, records: Records) -> Behind:

@@ -1,0 +1,63 @@
+"""People's labels beside a judge's verdicts: win rates by the judge alone, by people alone, and by both together."""
+
+from __future__ import annotations
+
+from judgebench.report.behind import Where
+from judgebench.report.figures import count, estimate, points
+from judgebench.report.judged import Group, dimension_label
+from judgebench.report.tables import Cell, Column, Remarks, Summary, Table, distinct, matching, name_column
+
+METHODS = {
+    "ppi": "Together by PPI++: the judge's mean on everything, corrected by what people say on a random sample of it.",
+    "augmented": "Together by augmented means: labels were drawn with known chances, and weigh by them.",
+}
+"""How people and judge were put together → how it is said."""
+
+
+def calibrated_table(summary: Summary, group: Group) -> Table:
+    """A row for each model and dimension that people labelled too; no rows where nothing was calibrated."""
+    columns = (
+        name_column("Dimension"),
+        name_column("Model"),
+        Column(title="Judge alone [95 % interval]", brief="judge [95 %]"),
+        Column(title="People alone [95 % interval]", brief="people [95 %]"),
+        Column(title="Together [95 % interval]", brief="together [95 %]"),
+        Column(title="Elo, together [95 % interval]"),
+        Column(title="Elo, joint bias model [95 % interval]"),
+        Column(title="Labels", brief="labels"),
+        Column(title="Verdicts"),
+    )
+    remarks = Remarks()
+    rows = []
+    found = matching(summary.get("calibrated", ()), **group.fields)
+    for row in sorted(found, key=lambda row: (row["dimension"], -row["win_rate"])):
+        labelled = Where(of="labelled", suite=group.suite, judge=group.judge, rubric=group.rubric,
+                         dimension=row["dimension"], model=row["model"])  # fmt: skip
+        rows.append(
+            (
+                Cell(text=dimension_label(summary, group, row["dimension"])),
+                Cell(text=row["model"] + remarks.mark(row["note"])),
+                Cell(
+                    text=estimate(row["judge_win_rate"], row["judge_low"], row["judge_high"]),
+                    sort=row["judge_win_rate"],
+                    where=group.where("games", row["dimension"], model=row["model"]),
+                ),
+                Cell(
+                    text=estimate(row["people_win_rate"], row["people_low"], row["people_high"]),
+                    sort=row["people_win_rate"],
+                    where=labelled,
+                ),
+                Cell(text=estimate(row["win_rate"], row["win_rate_low"], row["win_rate_high"]), sort=row["win_rate"]),
+                Cell(text=estimate(row["elo"], row["elo_low"], row["elo_high"], points), sort=row["elo"]),
+                Cell(
+                    text=estimate(row["joint_elo"], row["joint_low"], row["joint_high"], points), sort=row["joint_elo"]
+                ),
+                Cell(text=count(row["labels"]), sort=row["labels"], where=labelled),
+                Cell(text=count(row["verdicts"]), sort=row["verdicts"]),
+            )
+        )
+    people = distinct(name for row in found for name in row["people"])
+    below = [f"Win rates by {group.judge}, by people ({', '.join(people)}), and by both."] if rows else []
+    below += [METHODS.get(method, method) for method in distinct(row["method"] for row in found)]
+    below += [summary["calibrated_note"]] if rows and summary.get("calibrated_note") else []
+    return Table(title="Judge and people", columns=columns, rows=tuple(rows), remarks=(*below, *remarks.lines()))
