@@ -14,6 +14,7 @@ from test_report_html import ALLOWED, Page
 from judgebench.cli import main
 from judgebench.errors import RunConflict, UserError
 from judgebench.ratings.paired import paired_difference
+from judgebench.report import runs_compared
 from judgebench.report.joining import changes, join, unlike
 from judgebench.runs import Journal, Run
 from judgebench.stages.report import behind
@@ -308,3 +309,29 @@ def test_the_command_writes_the_page_and_markdown_prints_json_and_ends_with_2_on
         assert refused.value.exit_code == 2
         assert said in str(refused.value)
         assert len(str(refused.value).splitlines()) == 1
+
+
+def test_p_values_are_corrected_for_the_rows_of_the_page_and_none_besides(tmp_path: Path) -> None:
+    one = made(tmp_path / "one", {"first": ""}, judged=False)
+    two = made(tmp_path / "two", {"second": ""}, judged=False)
+    for run, name in ((one, "first"), (two, "second")):
+        with Journal(run.verdicts_file("exact@number", "")) as journal:
+            for k in range(ITEMS):
+                journal.append(Verdict(suite="sums", item=str(k), judge="exact@number", dimension="accuracy_strict",
+                                       shown=((name, 0),), scores=(right(name, k),)))  # fmt: skip
+    found, _, _ = found_in(tmp_path, one, two)
+    (row,) = found["differences"]
+    assert row["dimension"] == "accuracy"
+    assert row["holm_p"] == row["p_value"] < 0.05
+    assert runs_compared.said(row) == "higher"
+
+
+def test_a_limit_given_on_the_command_line_is_alike_where_the_suite_says_the_same(tmp_path: Path) -> None:
+    own = {"suite sampling": {"suite": {"temperature": 0.0, "max_tokens": 64}}, "max_tokens": None, "temperature": None}
+    said = {**own, "max_tokens": 64, "temperature": 0.0}
+    one = made(tmp_path / "one", {"first": ""}, judged=False, parts=own)
+    two = made(tmp_path / "two", {"second": ""}, judged=False, parts=said)
+    three = made(tmp_path / "three", {"second": ""}, judged=False, parts={**own, "temperature": 0.7})
+    sides = [side_of(run, run.name) for run in (one, two, three)]
+    assert unlike(sides[:2]) == []
+    assert unlike([sides[0], sides[2]]) == ["one and three are unlike: sums: temperature is 0.0 and 0.7"]
