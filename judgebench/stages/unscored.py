@@ -35,8 +35,8 @@ def refuse_unscored(summary: Mapping[str, Any], most: float) -> None:
 
 
 def _next(reasons: Iterable[str]) -> str:
-    """What the same command does about it: failed calls are made again, what cannot be read was paid for and stays."""
-    if any(not each.startswith("unreadable") for each in reasons):
+    """What the same command does about it: failed calls are made again, what was read or cannot be asked stays."""
+    if any(not each.startswith(("unreadable", "item lacks")) for each in reasons):
         return "the same command goes on"
     return "the same command asks none of these again: read the replies ('judgebench view') and mend rubric or judge"
 
