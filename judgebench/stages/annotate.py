@@ -91,3 +91,7 @@ def _serve(people: dict[str, Labels], port: int) -> None:
         port,
         ["", *(f"{name}/" for name in people)] if len(people) > 1 else [f"{next(iter(people))}/"],
     )
+    for name, labels in people.items():
+        labels.refresh()
+        counts = labels.counts()
+        sys.stderr.write(f"{name}: {counts.labelled} labelled, {counts.skipped} skipped, of {counts.total}\n")

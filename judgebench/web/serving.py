@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import sys
 from collections.abc import Iterable
@@ -44,12 +45,13 @@ def serve(app: ASGIApp, port: int, paths: Iterable[str] = ("",)) -> None:
         UserError: the port is taken.
     """
     sock = listen(port)
-    token, bound = new_token(), sock.getsockname()[1]
-    for path in paths:
-        sys.stdout.write(f"http://{HOST}:{bound}/{token}/{path}\n")
-    sys.stdout.flush()
-    config = uvicorn.Config(
-        Guard(app, token, bound), log_level="warning", access_log=False, server_header=False, lifespan="off",
-        timeout_graceful_shutdown=2,
-    )  # fmt: skip
-    uvicorn.Server(config).run(sockets=[sock])
+    with contextlib.suppress(KeyboardInterrupt):  # how a server is meant to end
+        token, bound = new_token(), sock.getsockname()[1]
+        for path in paths:
+            sys.stdout.write(f"http://{HOST}:{bound}/{token}/{path}\n")
+        sys.stdout.flush()
+        config = uvicorn.Config(
+            Guard(app, token, bound), log_level="warning", access_log=False, server_header=False, lifespan="off",
+            timeout_graceful_shutdown=2,
+        )  # fmt: skip
+        uvicorn.Server(config).run(sockets=[sock])
