@@ -198,8 +198,7 @@ def _verdicts(
     maker = judge.make_judge(model, rubric)
     player = judge.make_judge(model, msgspec.structs.replace(rubric, reask=False))
     known = run.verdicts(run.verdicts_file(model.name, rubric.name))
-    suites = [name for name, record in run.manifest["suites"].items() if not record["scorer"]]
-    for suite in suites:
+    for suite in judge.judged_suites(run, settings):
         if scope is not None and suite not in scope.items:
             continue
         for matchup in judge.planned_on(run, suite, given.get(suite, {}), maker, rubric, settings, scope, True):

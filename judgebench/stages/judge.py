@@ -84,7 +84,9 @@ def main(args: argparse.Namespace) -> int:
 
         return dry_run(path, settings, judges=judges, rubrics=rubrics)
     judge(run, judges, rubrics, settings, {}, quiet=args.quiet)
-    refuse_unscored({"accuracy": [], "verdicts": judged_rows(run)}, settings.max_unscored)
+    asked = {(each.name, rubric.name) for each in judges for rubric in rubrics}
+    rows = [row for row in judged_rows(run) if (row["judge"], row["rubric"].partition("@")[0]) in asked]
+    refuse_unscored({"accuracy": [], "verdicts": rows}, settings.max_unscored)
     return 0
 
 
@@ -157,6 +159,12 @@ def _held(run: Run, model: Model, rubric: Rubric) -> bool:
     return any(True for _ in read_records(run.verdicts_file(model.name, rubric.name), Verdict))
 
 
+def judged_suites(run: Run, settings: Settings) -> list[str]:
+    """Names of the run's suites that judges see: those without an exact scorer, or all where the settings say so."""
+    known: dict[str, dict[str, Any]] = run.manifest["suites"]
+    return [name for name, record in known.items() if settings.judge_scored or not record["scorer"]]
+
+
 def judge(
     run: Run, judges: Sequence[Model], rubrics: Sequence[Rubric], settings: Settings, ready: Ready,
     *, scope: Scope | None = None, quiet: bool = False,
@@ -177,11 +185,11 @@ def judge(
         UserError: there is nothing to judge.
         BudgetReached: a limit of the settings is reached; what was judged before is kept.
     """
-    suites = [name for name, record in run.manifest["suites"].items() if not record["scorer"]]
+    suites = judged_suites(run, settings)
     if scope is not None:
         suites = [name for name in suites if name in scope.items]
     if not suites:
-        raise UserError("nothing to judge: every suite of this run is scored exactly")
+        raise UserError("nothing to judge: every suite of this run is scored exactly (--judge-scored judges them too)")
     check(run, judges, rubrics, settings)
     recorded = recorded_in(run)
     budget = budget_of(run, settings)

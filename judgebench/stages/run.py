@@ -58,6 +58,10 @@ def main(args: argparse.Namespace) -> int:
     if args.run is None:
         raise UserError("the following arguments are required: RUN (see 'judgebench run --help')")
     path = flags.run_path(args.run)
+    begun = path / "config.yaml"
+    if not args.config and bool(args.suite) != bool(args.model) and begun.is_file():
+        lacking = "--model" if args.suite else "--suite"
+        raise UserError(f"no {lacking}: name it too, or go on with what the run began with by --config {begun}")
     stored = path / "config.yaml" if not (args.suite or args.model or args.config) else None
     settings = flags.resolve(args, stored)
     if args.dry_run:
@@ -152,8 +156,10 @@ def _checked(
     suites = generate.load_suites(settings, quiet=quiet)
     closed = {suite.name: (suite.scorer, suite.scorer_options) for suite in suites if suite.scorer}
     check_scorers(closed, settings)
-    if judges and len(closed) == len(suites):
-        raise UserError("--judge has nothing to judge: every suite named is scored exactly")
+    if judges and len(closed) == len(suites) and not settings.judge_scored:
+        raise UserError(
+            "--judge has nothing to judge: every suite named is scored exactly; --judge-scored has judges see them too"
+        )
     if readers and not closed:
         raise UserError("--extract-with has nothing to read: no suite named is scored exactly")
     refuse_unpriced([*contestants, *judges, *readers], settings)

@@ -65,6 +65,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Sampling temperature of judges; None leaves it to the server, unset is the rubric's own, or 0."""
     judge_max_tokens: int | None = None
     """Most new tokens of a judge's reply; None is the rubric's own number, or 2048."""
+    judge_scored: bool = False
+    """Whether judges see suites too that are scored exactly, as when they are held against the scorer."""
     stop_when: Literal["all", "decided"] = "all"
     """``decided``: judge in batches, and no more once every pair is decided; ``all`` judges everything."""
     swap_policy: Policy = "half"
@@ -148,6 +150,9 @@ def add_judges(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--orders", choices=("both", "one"), help="orders in which a pair is shown (default both)")
     group.add_argument(
         "--judge-samples", type=int, metavar="N", help="verdicts on each matchup (default: the rubric's, or 1)"
+    )
+    group.add_argument(
+        "--judge-scored", action="store_const", const=True, help="suites that are scored exactly too, to try judges"
     )
     group.add_argument("--stop-when", choices=("all", "decided"), help="decided: no more once every pair is decided")
     group.add_argument("--judge-temperature", type=float, metavar="T", help="default: the rubric's, or 0")
