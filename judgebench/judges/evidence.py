@@ -147,7 +147,7 @@ def of_verdicts(verdicts: Iterable[Verdict]) -> dict[tuple[str, ...], dict[str, 
 def _read(samples: Sequence[Pair]) -> list[tuple[float, float]]:
     read = []
     for pair in samples:
-        if pair is None:
+        if pair is None or pair != pair:  # NaN, as tables write what is missing
             continue
         if len(pair) != 2 or not all(math.isfinite(score) for score in pair):
             raise UserError(f"a sample is two finite scores, or None; found {list(pair)}")

@@ -135,16 +135,16 @@ def scale_score(top_logprobs: Mapping[str, float], scale: tuple[float, float] = 
     return ScaleScore(score=score, mass=min(1.0, mass), variance=variance, note=note)
 
 
-def sampled_score(replies: Sequence[str], scale: tuple[float, float] | None = None) -> SampledScore:
+def sampled_score(replies: Sequence[str | None], scale: tuple[float, float] | None = None) -> SampledScore:
     """The mean of the numbers that replies begin with (G-Eval without log-probabilities); others are dropped, counted.
 
     Args:
-        replies: the judge's words, one for each sample.
+        replies: the judge's words, one for each sample; None is no reply, and counts as one without a number.
         scale: where given, numbers outside it count as none.
     """
     parsed: list[float | None] = []
     for reply in replies:
-        found = re.match(r"\s*[-+]?\d+(?:\.\d+)?", reply)
+        found = re.match(r"\s*[-+]?\d+(?:\.\d+)?", reply or "")
         value = float(found[0]) if found else None
         inside = value is not None and (scale is None or scale[0] <= value <= scale[1])
         parsed.append(value if inside else None)

@@ -86,7 +86,7 @@ def annotator_bias(
 
 
 def prefers_lists(
-    texts: Sequence[tuple[str, str]],
+    texts: Sequence[tuple[str | None, str | None]],
     preferences: Sequence[float | None],
     *,
     clusters: Sequence[Hashable] | None = None,
@@ -95,7 +95,7 @@ def prefers_lists(
     """P(prefers the answer with a list), over decisive verdicts on pairs of which exactly one holds a list.
 
     Args:
-        texts: the two answers of each pair.
+        texts: the two answers of each pair; one of which a text is None is left out.
         preferences: points of the first in [0, 1]; None is unscored, 0.5 decides nothing.
         clusters: the question of each pair; pairs are questions by default.
         level: coverage.
@@ -106,8 +106,8 @@ def prefers_lists(
     same_length([texts, preferences] if clusters is None else [texts, preferences, clusters])
     scores: list[float | None] = []
     for (first, second), points in zip(texts, preferences, strict=True):
-        listed = [style_counts(text)["lists"] > 0 for text in (first, second)]
-        decided = points is not None and not missing(points) and points != 0.5 and listed[0] != listed[1]
+        listed = [style_counts(text)["lists"] > 0 for text in (first, second) if text is not None]
+        decided = points is not None and not missing(points) and points != 0.5 and len(set(listed)) == 2
         scores.append(float((points > 0.5) == listed[0]) if decided and points is not None else None)
     return _mean(scores, clusters, level, said=False)
 

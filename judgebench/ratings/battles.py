@@ -13,6 +13,7 @@ from collections.abc import Hashable, Iterable, Sequence
 
 from judgebench.errors import UserError, did_you_mean
 from judgebench.ratings.intervals import FLAT, t_interval
+from judgebench.ratings.label_tables import missing
 from judgebench.types import Record, Verdict
 
 WEIGHT = 3
@@ -80,13 +81,13 @@ def arena_hard_score(
     for label, side in zip(labels, sides, strict=True):
         if side not in ("A", "B"):
             raise UserError(f"the model is {side!r}; A or B is meant")
-        if label is None:
+        if missing(label):
             points.append(None)
             weights.append(0.0)
             continue
-        level = LABELS.get("".join(label.upper().split()).strip("[]"))
+        level = LABELS.get("".join(str(label).upper().split()).strip("[]"))
         if level is None:
-            raise UserError(f"no verdict is called {label!r}: {did_you_mean(label, LABELS)}")
+            raise UserError(f"no verdict is called {label!r}: {did_you_mean(str(label), LABELS)}")
         level = level if side == "A" else -level
         points.append(0.5 if level == 0 else float(level > 0))
         weights.append(float(weight) if abs(level) == 2 else 1.0)

@@ -23,6 +23,7 @@ from judgebench.ratings.intervals import (
     clustered_interval,
     t_interval,
 )
+from judgebench.ratings.label_tables import missing
 from judgebench.types import Record
 
 SLACK = 1e-9
@@ -164,10 +165,11 @@ def length_effect(
         level: coverage.
 
     Raises:
-        UserError: lengths that differ, or points outside [0, 1].
+        UserError: lengths that differ or are not known, or points outside [0, 1].
     """
     if len(lengths) != len(points):
         raise UserError(f"{len(lengths)} pairs of lengths but {len(points)} points")
+    _measured(lengths)
     codes = cluster_codes(clusters, len(points)).tolist()
     known = [(pair, value, code) for pair, value, code in zip(lengths, points, codes, strict=True) if value is not None]
     _in_unit([value for _, value, _ in known])
@@ -316,6 +318,7 @@ def _prefers_longer(
 ) -> tuple[list[float | None], list[float]]:
     """1 where the longer answer is preferred, 0 where the shorter, None elsewhere; and the relative extra lengths."""
     _in_unit([value for value in points if value is not None])
+    _measured(lengths)
     longer: list[float | None] = []
     extra = []
     for (one, two), value in zip(lengths, points, strict=True):
@@ -341,7 +344,18 @@ def _share(values: Sequence[float | None], codes: Sequence[int], level: float) -
 
 
 def _with_gaps(values: Sequence[float | None]) -> Floats:
-    return np.array([math.nan if value is None else value for value in values], dtype=np.float64)
+    found = np.array([math.nan if value is None else value for value in values], dtype=np.float64)
+    if np.isinf(found).any():
+        raise UserError("a score is not a finite number")
+    return found
+
+
+def _measured(lengths: Sequence[tuple[float, float]]) -> None:
+    wrong = [pair for pair in lengths if any(missing(each) or not 0 <= each < math.inf for each in pair)]
+    if wrong:
+        raise UserError(
+            f"lengths must be 0 or above, found {tuple(wrong[0])}: leave pairs out of which one is not known"
+        )
 
 
 def _in_unit(values: Sequence[float]) -> None:

@@ -83,6 +83,8 @@ def pearson(
     if len(rows) < 2:
         return Estimate(value=None, n=len(rows), note="; ".join(filter(None, ("fewer than two rows", note))))
     values: Floats = np.array(rows, dtype=np.float64)
+    if not np.isfinite(values).all():
+        raise UserError("Pearson's correlation takes finite numbers")
     for side in (0, 1):
         values[:, side] -= values[:, side].mean()
         spread = np.ptp(values[:, side])
@@ -176,11 +178,13 @@ def leaderboard_correlation(
         resample: draws, seed and level of the interval.
 
     Raises:
-        UserError: lengths differ, or an unknown method.
+        UserError: lengths differ, a model is not named, or an unknown method.
     """
     if method not in METHODS:
         raise UserError(f"no correlation is called {method!r}: {did_you_mean(method, METHODS)}")
     same_length([models, first, second] if clusters is None else [models, first, second, clusters])
+    if any(map(missing, models)):
+        raise UserError("a leaderboard needs the model of each row")
     whole = [row for row in range(len(models)) if not missing(first[row]) and not missing(second[row])]
     names = sorted({models[row] for row in whole})
     note = _left_out(len(models) - len(whole), len(models))

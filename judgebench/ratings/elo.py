@@ -69,7 +69,7 @@ def sequential_elo(battles: Iterable[Battle], settings: Elo | None = None) -> di
     k, slope = elo.k, log(elo.base) / elo.scale
     ratings: dict[str, float] = {}
     for left, right, score in battles:
-        if not 0 <= score <= 1 or left == right:
+        if score is None or not 0 <= score <= 1 or left == right:
             raise UserError(f"a battle joins two models with a score in [0, 1], found {left!r}, {right!r}, {score}")
         ours, theirs = ratings.setdefault(left, elo.start), ratings.setdefault(right, elo.start)
         change = k * (score - 1 / (1 + exp((theirs - ours) * slope)))

@@ -177,6 +177,8 @@ def stacked(
     Raises:
         UserError: fewer than two anchors, lengths that differ, or a ridge that is not above 0.
     """
+    if not len(scores):
+        return []
     y = finite(truth)
     known, fresh = _filled(anchor_scores), _filled(scores)
     if len(known) != len(y) or len(y) < 2 or known.shape[1] != fresh.shape[1]:

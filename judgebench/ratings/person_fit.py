@@ -109,13 +109,15 @@ def person_fit(
     return sorted(rows, key=lambda row: (row.correlation is None, -(row.correlation or 0.0), row.model))
 
 
-def duplicate_rate(answers: Sequence[str]) -> float | None:
+def duplicate_rate(answers: Sequence[str | None]) -> float | None:
     """Share of answers whose text, white space aside, another answer given has too; None for fewer than two.
+
+    An answer that is None is not there and not counted.
 
     >>> duplicate_rate(["yes", "yes ", "no", "maybe"])
     0.5
     """
-    texts = [" ".join(answer.split()) for answer in answers]
+    texts = [" ".join(answer.split()) for answer in answers if answer is not None]
     counts = Counter(texts)
     return sum(counts[text] > 1 for text in texts) / len(texts) if len(texts) > 1 else None
 

@@ -140,7 +140,7 @@ def difference_power(items: int, difference: float, variance: float, alpha: floa
     Raises:
         UserError: no items, or a variance that is not above 0.
     """
-    if items < 1 or not variance > 0:
+    if not 1 <= items < math.inf or not variance > 0:
         raise UserError("power needs at least one question and a variance above 0")
     z, shift = float(special.ndtri(1 - alpha / 2)), abs(difference) / math.sqrt(variance / items)
     return float(special.ndtr(shift - z) + special.ndtr(-shift - z))

@@ -9,6 +9,7 @@ AlpacaEval's analyzer (Dubois et al. 2023, appendix).
 from __future__ import annotations
 
 import itertools
+import math
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Literal, NamedTuple
@@ -83,7 +84,7 @@ def fleiss_kappa_of_counts(
     if not len(table):
         return Estimate(value=None, note="; ".join(filter(None, ("no ratings", note))))
     raters = set(table.sum(axis=1).tolist())
-    if len(raters) > 1 or min(raters) < 2:
+    if len(raters) > 1 or not 2 <= min(raters) < math.inf or table.min() < 0:
         raise UserError(
             f"Fleiss' kappa needs equally many raters, two at least, for each thing; found {sorted(raters)}"
         )

@@ -65,7 +65,9 @@ def agreement_threshold(
     if not random_sample:
         raise UserError("the calibration items were not drawn at random: no agreement can be promised from them")
     sure = finite(confidence)
-    right = np.asarray(agrees, dtype=np.float64)
+    right = finite(agrees)
+    if not np.isin(right, (0.0, 1.0)).all():
+        raise UserError("agreement is yes or no (1 or 0) for each calibration item")
     if len(sure) != len(right):
         raise UserError(f"one confidence and one agreement each, found {len(sure)} and {len(right)}")
     if len(sure) == 0:

@@ -97,8 +97,8 @@ def excess_log_odds(
     Raises:
         UserError: lengths that differ, points outside [0, 1], or clusters for one of two sides only.
     """
-    if any(not 0 <= each <= 1 for pair in (*own, *other) for each in pair):
-        raise UserError("points must lie in [0, 1]")
+    if any(each is None or not 0 <= each <= 1 for pair in (*own, *other) for each in pair):
+        raise UserError("points must lie in [0, 1]: leave unscored verdicts out and count them")
     if len(other) and (own_clusters is None) != (other_clusters is None):
         raise UserError("clusters are needed for both own and other, or for neither")
     clusters = None if own_clusters is None else [*own_clusters, *(() if other_clusters is None else other_clusters)]

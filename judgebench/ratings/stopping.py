@@ -110,6 +110,8 @@ def _states(
         if question not in place:
             raise UserError(f"question {question!r} is not among those drawn")
         pair, turned = ways[left, right]
+        if score is None:
+            raise UserError("a game has a score in [0, 1]: leave unscored verdicts out and count them")
         scores[pair][place[question]].append(1 - score if turned else score)
     states = [
         _state(pair, scores.get(pair, {}), alpha / (hypotheses or len(pairs)), interval=interval) for pair in pairs

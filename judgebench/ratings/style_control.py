@@ -106,6 +106,8 @@ def fit(
     sizes = {len(values) for values in (*first.values(), *second.values())}
     if not len(games) or sizes != {len(games)}:
         raise UserError(f"style control needs one count a game of each feature, found {sorted(sizes)} for {len(games)}")
+    for values in (*first.values(), *second.values()):
+        finite(values)
     held = [name for name in first if name in second and np.ptp(np.subtract(first[name], second[name])) > 0]
     gone = sorted(set(first) - set(held))
     if not held:

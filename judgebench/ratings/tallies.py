@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from judgebench.errors import UserError
 from judgebench.ratings.intervals import Codes, Floats, finite
+from judgebench.ratings.label_tables import missing
 from judgebench.ratings.pools import classes_that_trade, groups_that_meet, not_comparable
 
 
@@ -32,8 +33,8 @@ def tally(left: Sequence[str], right: Sequence[str], score: Sequence[float]) -> 
     """The games as numbers.
 
     Raises:
-        UserError: no games, a score outside [0, 1], a model against itself, lengths that differ, or models that no
-            game joins ("not comparable").
+        UserError: no games, a score outside [0, 1], a model against itself or without a name, lengths that differ,
+            or models that no game joins ("not comparable").
     """
     scores = finite(score)
     n = len(scores)
@@ -45,6 +46,8 @@ def tally(left: Sequence[str], right: Sequence[str], score: Sequence[float]) -> 
         raise UserError(f"scores must lie in [0, 1], found {scores.min():g} to {scores.max():g}")
     numbers = _Numbers()
     first, second = (_coded(names, numbers) for names in (left, right))
+    if any(map(missing, numbers)):
+        raise UserError("a game joins two models, found one without a name")
     models = sorted(numbers)
     place = np.empty(len(models), dtype=np.int64)
     place[[numbers[name] for name in models]] = np.arange(len(models))
