@@ -16,13 +16,15 @@ from judgebench.stages.settings import Settings
 from judgebench.suites import Suite
 from judgebench.types import Model
 
+WIDTH = 80
+"""Columns of a terminal, which the table keeps to."""
+
 
 def shown(rows: Sequence[Stage], settings: Settings, tokens_before: int) -> list[str]:
     """The plan in lines of text, the last one saying that nothing was asked."""
     table = read_prices(settings.prices) if settings.prices else None
     currency = table.currency if table else "price"
-    head = ("stage", "who", "calls", "tokens read", "written (at most)", f"{currency} (at most)", "time")
-    cells = [head]
+    cells = [("stage", "who", "calls", "tokens read", "written (at most)", f"{currency} (at most)", "time")]
     for row in rows:
         price = "not known" if row.price is None else f"{row.price:,.4g} ({row.price_most:,.4g})"
         cells.append((row.stage, row.who, f"{row.calls:,}", f"{row.read:,}", f"{row.written:,} ({row.written_most:,})",
@@ -38,12 +40,7 @@ def shown(rows: Sequence[Stage], settings: Settings, tokens_before: int) -> list
          "not known" if total is None else f"{total:,.4g} ({total_most:,.4g})",
          _time(None if None in seconds else sum(each for each in seconds if each is not None)))
     )  # fmt: skip
-    widths = [max(len(line[column]) for line in cells) for column in range(len(head))]
-    lines = [
-        "  ".join(text.ljust(width) if column < 2 else text.rjust(width)
-                  for column, (text, width) in enumerate(zip(line, widths, strict=True))).rstrip()
-        for line in cells
-    ]  # fmt: skip
+    lines = _table(cells)
     for row in rows:
         if row.calls:
             note = f"; {row.note}" if row.note else ""
@@ -74,6 +71,26 @@ def dry_run(
         before = sum(used.prompt_tokens + used.completion_tokens for used in spent(Run(path)).values())
     sys.stdout.write("".join(f"{line}\n" for line in shown(rows, settings, before)))
     return 0
+
+
+def _table(cells: Sequence[tuple[str, ...]]) -> list[str]:
+    """Aligned lines; where they are wider than a terminal, the stage and who is asked stand above their numbers."""
+    widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
+    if sum(widths) + 2 * len(widths) - 2 <= WIDTH:
+        return [_aligned(line, widths, 2) for line in cells]
+    head, *rows = cells
+    lines = ["  " + _aligned(head[2:], widths[2:], 0)]
+    for row in rows:
+        lines += [" ".join(filter(None, row[:2])), "  " + _aligned(row[2:], widths[2:], 0)]
+    return lines
+
+
+def _aligned(line: Sequence[str], widths: Sequence[int], left: int) -> str:
+    """Cells in columns, the first ``left`` of them to the left."""
+    cells = zip(line, widths, strict=True)
+    return "  ".join(
+        text.ljust(width) if column < left else text.rjust(width) for column, (text, width) in enumerate(cells)
+    ).rstrip()
 
 
 def _limits(rows: Sequence[Stage], settings: Settings, tokens_before: int, price: float | None) -> list[str]:
