@@ -355,6 +355,32 @@ def test_nineteen_of_twenty_intervals_by_a_hundred_labels_cover_what_all_labels_
     assert sum(widths) / 60 < 1  # and beside it the people's labels say more than alone
 
 
+@pytest.mark.data
+def test_labels_drawn_with_chances_calibrate_by_them_empty_answers_that_were_judged_included(
+    data_dir: Path, tmp_path: Path
+) -> None:
+    folder, path = data_dir / "pandalm" / "data", tmp_path / "run"
+    names = ("testset-v1.json.gz", "pandalm-7b-testset-v1.json")
+    assert main(["import", "pandalm", *(str(folder / name) for name in names), str(path), "--quiet"]) == 0
+    run, said, shares = Run(path), {}, defaultdict(list)
+    for verdict in run.verdicts().values():
+        if verdict.judge == "human@annotator1":
+            for shown, scores in ((verdict.shown, verdict.scores), (verdict.shown[::-1], verdict.scores[::-1])):
+                said[verdict.item, shown] = {(1.0, 0.0): "1", (0.0, 1.0): "2", (0.5, 0.5): "3"}[scores]
+                shares[shown[0][0]].append(scores[0])
+    covered = []
+    for seed in range(8):
+        labels = labels_of(run, f"u{seed}", how="unsure", size=150, seed=seed)
+        assert labels.plan.population == 999
+        labels.take({n: {"overall": said[task.item, task.shown]} for n, task in enumerate(labels.plan.tasks)}, {})
+        for found in calibrate(Run(path), f"human@u{seed}"):
+            for model, rate in found.win_rates.items():
+                covered.append(rate.low <= sum(shares[model]) / len(shares[model]) <= rate.high)
+                assert rate.method == "augmented"
+    assert len(covered) == 8 * 5
+    assert sum(covered) / len(covered) >= 0.9
+
+
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[tuple[Run, str]]:
     run = made(tmp_path / "r", text=HOSTILE)

@@ -278,7 +278,7 @@ def _keep(run: Run, plan: Plan) -> Plan:
 
 
 def _judged(run: Run, guide: Guide) -> dict[Unit, list[Verdict]]:
-    """Unit → the judges' verdicts by this rubric."""
+    """Unit → the judges' verdicts by this rubric; of empty answers too: they are part of what is estimated."""
     wanted = 2 if guide.mode == "pairwise" else 1
     found: dict[Unit, list[Verdict]] = defaultdict(list)
     for verdict in standing(run, run.verdicts().values())[0]:
@@ -291,7 +291,7 @@ def _judged(run: Run, guide: Guide) -> dict[Unit, list[Verdict]]:
     return {
         unit: verdicts
         for unit, verdicts in found.items()
-        if all(_whole(answers.get((unit[0], unit[1], *each))) for each in unit[3])
+        if all((unit[0], unit[1], *each) in answers for each in unit[3])
         and unit[1] in items.get(unit[0], ())
         and guide.asked(items[unit[0]][unit[1]])
     }
