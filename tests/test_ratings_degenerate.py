@@ -129,6 +129,9 @@ for name in ("majority", "dawid_skene"):
     refuses(f"ratings.juries.{name}", "all are unscored", [[None, None]] * 3)
 refuses("ratings.juries.weighted_vote", "all are unscored", [[None, None]] * 3, [1, 1])
 refuses("ratings.juries.jury_card", "", [[None, None]] * 3, ["A"] * 3)
+refuses("ratings.juries.anchored_weights", "has no label", [["A", None]], [None])
+refuses("ratings.juries.jury_card", "has no label", [["A", "A"]] * 2, ["A", NAN])
+refuses("ratings.ranks.rank_intervals", "no rank follows", {"A": None}, {"A": None})
 refuses("ratings.juries.stacked", "two anchors", [[1, 1]], [1], [[1, 1]])
 refuses("ratings.juries.effective_judges", "one judge or more", 0, 0.3)
 refuses("ratings.sequential.betting", "alpha must lie", [1], 0.5, 0.0)
@@ -274,6 +277,7 @@ undefined("ratings.active.active_estimate", "low high judge_low human_low", [1] 
 undefined("ratings.selective.agreement_threshold", "threshold agreement", [0.5], [1])
 undefined("ratings.juries.majority", "labels|", [["A", "B"]] * 3)
 undefined("ratings.juries.weighted_vote", "labels|", [["A", "B"]], [0, 0])
+undefined("ratings.panels.shared_errors", "correlation effective_judges|", [[1, 0], [1, NAN]] * 3, [NAN, 1] * 3)
 undefined("ratings.juries.jury_card", "error_correlation effective_judges", [["A", "A"]] * 4, ["A"] * 4)
 undefined("ratings.juries.stacked", "", [[1, 0], [0, 1]], [1, 0], [[None, None]])
 undefined("ratings.juries.stacked", "", [[1, 0], [0, 1]], [1, 0], [])
@@ -348,6 +352,14 @@ def documented() -> set[str]:
 def test_every_documented_rating_that_takes_data_is_tried_on_input_that_says_nothing() -> None:
     tried = set(REFUSED) | set(UNDEFINED) | {name for names in NEEDS_NOTHING for name in names.split()}
     assert sorted(documented() - tried) == []
+
+
+def test_nan_is_no_vote_as_none_is_none() -> None:
+    for name in ("ratings.juries.majority", "ratings.juries.dawid_skene", "ratings.panels.agreement_weights"):
+        votes = [["A", "A", None], ["A", "B", "B"], [None, "A", "A"], ["B", "B", "A"]]
+        gaps = [[NAN if vote is None else vote for vote in row] for row in votes]
+        assert found(name)(gaps) == found(name)(votes), name
+    assert found("ratings.panels.agreement_weights")([]) == ()
 
 
 def test_grades_that_are_no_numbers_are_dropped_and_counted() -> None:

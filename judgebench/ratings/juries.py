@@ -16,6 +16,7 @@ from scipy import special
 
 from judgebench.errors import UserError
 from judgebench.ratings.intervals import FLAT, Codes, Floats, finite
+from judgebench.ratings.label_tables import missing
 from judgebench.types import Record
 
 Votes = Sequence[Sequence[Hashable | None]]
@@ -133,10 +134,10 @@ def anchored_weights(votes: Votes, truth: Sequence[Hashable]) -> list[float]:
         truth: people's label of each anchor.
 
     Raises:
-        UserError: lengths that differ, or no anchors.
+        UserError: lengths that differ, no anchors, or one without a label.
     """
     right, given = _right(votes, truth)
-    kinds = max(2, len({*truth} | {each for row in votes for each in row if each is not None}))
+    kinds = max(2, len({*truth} | {each for row in votes for each in row if not missing(each)}))
     share = (right.sum(axis=0) + 1) / (given.sum(axis=0) + 2)
     weights = np.log(share * (kinds - 1) / (1 - share))
     return [float(each) for each in np.where(given.sum(axis=0) > 0, weights, 0.0)]
@@ -253,7 +254,7 @@ def _table(votes: Votes) -> tuple[list[Hashable], Floats]:
     """Classes, and items × judges × classes of 0 and 1."""
     if len({len(row) for row in votes}) > 1:
         raise UserError("every item needs one vote (or None) from each judge")
-    kinds = {each for row in votes for each in row if each is not None}
+    kinds = {each for row in votes for each in row if not missing(each)}
     if not kinds:
         raise UserError("no votes: all are unscored")
     classes = sorted(
@@ -263,7 +264,7 @@ def _table(votes: Votes) -> tuple[list[Hashable], Floats]:
     table = np.zeros((len(votes), len(votes[0]), len(classes)))
     for item, row in enumerate(votes):
         for judge, vote in enumerate(row):
-            if vote is not None:
+            if not missing(vote):
                 table[item, judge, index[vote]] = 1
     return classes, table
 
@@ -292,8 +293,10 @@ def _right(votes: Votes, truth: Sequence[Hashable]) -> tuple[Codes, np.ndarray[t
         raise UserError(f"one label for each row of votes, and at least one, found {len(truth)} for {len(votes)}")
     if len({len(row) for row in votes}) > 1:
         raise UserError("every item needs one vote (or None) from each judge")
+    if any(map(missing, truth)):
+        raise UserError("a row has no label: leave out what people did not label")
     right = np.array([[int(each == true) for each in row] for row, true in zip(votes, truth, strict=True)])
-    return right, np.array([[each is not None for each in row] for row in votes])
+    return right, np.array([[not missing(each) for each in row] for row in votes])
 
 
 def _filled(scores: Sequence[Sequence[float | None]]) -> Floats:

@@ -22,6 +22,7 @@ from judgebench.ratings.juries import (
     majority,
     weighted_vote,
 )
+from judgebench.ratings.label_tables import missing
 from judgebench.types import Record
 
 Method = Literal["mean", "majority", "reliability", "dawid-skene", "anchored"]
@@ -147,12 +148,12 @@ def agreement_weights(votes: Sequence[Sequence[Hashable | None]]) -> tuple[float
     ln(p / (1 - p)) with p = (agreed + 1) / (compared + 2), and 0 where that is below 0; equal weights where all are 0.
     Judges that share an error agree too: this is reliability among themselves, not truth.
     """
-    count = len(votes[0])
+    count = len(votes[0]) if votes else 0
     weights = []
     for judge in range(count):
-        own = [row[judge] for row in votes]
+        own = [None if missing(row[judge]) else row[judge] for row in votes]
         others = [[vote for at, vote in enumerate(row) if at != judge] for row in votes]
-        known = [at for at, row in enumerate(others) if own[at] is not None and any(vote is not None for vote in row)]
+        known = [at for at, row in enumerate(others) if own[at] is not None and not all(map(missing, row))]
         labels = majority([others[at] for at in known]).labels if known else ()
         pairs = [(own[at], label) for at, label in zip(known, labels, strict=True) if label is not None]
         share = (sum(mine == label for mine, label in pairs) + 1) / (len(pairs) + 2)
@@ -168,7 +169,7 @@ def shared_errors(points: Points, truth: Sequence[float | None]) -> SharedErrors
 
     Args:
         points: rows × judges, on any one scale.
-        truth: people's value of each row on that scale; None where there is none.
+        truth: people's value of each row on that scale; None or NaN where there is none, as in ``points``.
 
     Raises:
         UserError: lengths differ.
@@ -182,7 +183,7 @@ def shared_errors(points: Points, truth: Sequence[float | None]) -> SharedErrors
             known = [
                 (first, second, label)
                 for row, label in zip(points, truth, strict=True)
-                if label is not None and (first := row[one]) is not None and (second := row[other]) is not None
+                if not missing(label) and not missing(first := row[one]) and not missing(second := row[other])
             ]
             values = np.array(known, dtype=np.float64).reshape(-1, 3)
             if len(values) < LEAST_ROWS:

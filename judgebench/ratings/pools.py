@@ -73,6 +73,8 @@ def classes_that_trade(points: npt.ArrayLike) -> list[list[int]]:
     """
     from scipy.sparse.csgraph import connected_components
 
+    if not np.size(points):
+        return []
     _, labels = connected_components((np.asarray(points) > 0).astype(np.float64), directed=True, connection="strong")
     classes: dict[Hashable, list[int]] = defaultdict(list)
     for row, label in enumerate(labels.tolist()):

@@ -42,6 +42,8 @@ def rank_intervals(
     if set(low) != set(high) or (value is not None and set(value) != set(low)):
         raise UserError("ranks need a low and a high end for every model")
     for name in low:
+        if low[name] is None or high[name] is None:
+            raise UserError(f"{name!r} has no interval: no rank follows from it")
         if not (math.isfinite(low[name]) and math.isfinite(high[name]) and low[name] <= high[name]):
             raise UserError(f"the interval of {name!r} is {low[name]} to {high[name]}: no rank follows from it")
     middle = value or {name: (low[name] + high[name]) / 2 for name in low}
