@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,9 @@ def test_hostile_names_of_models_judges_rubrics_suites_dimensions_and_categories
     assert "onerror=alert(1)" in page.text
     assert not [1 for tag, _ in page.elements if tag == "img"]
     assert source.count("<script>") == 1
+    titles = [title for title, _ in json.loads(re.search(r'id="lists">(.*?)</script>', source)[1])]
+    assert any("⟨U+202E⟩" in title for title in titles)
+    assert not set("".join(titles)) & set("\x1b\u202e\u2066\u200b")
     for file in (run.path / "report-items").glob("*.html"):
         inside = file.read_text(encoding="utf-8")
         assert "<img" not in inside

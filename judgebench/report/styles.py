@@ -56,7 +56,7 @@ tbody th{font-weight:600;min-width:5.5rem;max-width:22rem}
 td.number,th.number{text-align:right;font-variant-numeric:tabular-nums}
 td.number{white-space:nowrap}
 td.words{min-width:7rem;max-width:24rem}
-.short{white-space:nowrap}
+.short{white-space:nowrap}td.words:not(.short):last-child{min-width:20rem}
 a.way{color:inherit;text-decoration:underline dotted;text-decoration-thickness:1px;text-underline-offset:.2em}
 a.way:hover,a.way:focus-visible{color:var(--accent);text-decoration:underline solid}
 .heat a.way:hover,.heat a.way:focus-visible{color:inherit}
@@ -119,9 +119,10 @@ thead th.number{min-width:5.5rem}figure{padding:.6rem .6rem}.card{padding:.1rem 
 --warn:#7a4d00;--warn-paper:#fff;--bad:#9b1216;--bad-paper:#fff;--odd:#7a2a8a;color-scheme:light}
 body{max-width:none;padding:0;font-size:10pt}.controls,nav,.skip{display:none}pre{max-height:none}
 .scroll{overflow:visible}table{font-size:8pt}
-th,td{padding:.15rem .3rem}thead th{font-size:7pt;max-width:6rem}
+th,td,td.words:last-child{padding:.15rem .3rem;min-width:0}thead th{font-size:7pt;max-width:6rem}
 .number{min-width:0}.short,td.words{white-space:normal;min-width:0}
-a.way{text-decoration:none}h2{margin-top:1.2rem}h2,h3,h4,caption{break-after:avoid}tr,figure,.box{break-inside:avoid}
+a.way{text-decoration:none}section>.fold::details-content{content-visibility:visible;block-size:auto}
+h2{margin-top:1.2rem}h2,h3,h4,caption{break-after:avoid}tr,figure,.box{break-inside:avoid}
 .heat th[scope=row]{position:static}.heat.large td,.heat.large th{font-size:5.5pt;min-width:0;padding:1px}
 .heat td,.legend i{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
 """

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from judgebench.report.behind import Behind, Place, Where
 from judgebench.report.markup import Child, Safe, element
+from judgebench.report.visible import one_line
 from judgebench.types import Record
 
 
@@ -56,7 +57,7 @@ class Ways:
         numbers = sorted(self._numbers[place] for place in places if place in self._numbers)
         if not numbers:
             return None
-        found = ItemList(title=where.title, runs=compact(numbers))
+        found = ItemList(title=one_line(where.title), runs=compact(numbers))
         number = self._same.setdefault(found, len(self.lists))
         if number == len(self.lists):
             self.lists.append(found)

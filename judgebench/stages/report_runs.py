@@ -110,7 +110,7 @@ def report_runs(
         for path in (out.parent / f"{out.stem}-items").glob("*.html"):
             if path not in names:
                 path.unlink()  # of an earlier, longer comparison
-        text = runs_compared.render_comparison_markdown(found) + "\n" + render_markdown(summary).partition("\n")[2]
+        text = runs_compared.render_comparison_markdown(found) + render_markdown(summary).partition("\n")[2]
         write_atomic(out.with_suffix(".md"), text)
     return found, summary
 
