@@ -330,7 +330,7 @@ def test_nineteen_of_twenty_intervals_by_a_hundred_labels_cover_what_all_labels_
                 said[verdict.item, shown] = {(1.0, 0.0): "1", (0.0, 1.0): "2", (0.5, 0.5): "3"}[scores]
                 shares[shown[0][0]].append(scores[0])
     covered, by_judge, by_people, widths = [], [], [], []
-    for seed in range(12):
+    for seed in range(10):
         labels = labels_of(run, f"s{seed}", size=100, seed=seed)
         export_csv(labels, sheet)
         rows = list(csv.DictReader(io.StringIO(sheet.read_text("utf-8-sig"), newline="")))
@@ -348,11 +348,11 @@ def test_nineteen_of_twenty_intervals_by_a_hundred_labels_cover_what_all_labels_
             by_judge.append(rate.judge_low <= truth <= rate.judge_high)
             by_people.append(rate.human_low <= truth <= rate.human_high)
             widths.append((rate.high - rate.low) / (rate.human_high - rate.human_low))
-    assert len(covered) == 60
-    assert sum(covered) / 60 >= 0.93
-    assert sum(by_people) / 60 >= 0.93
+    assert len(covered) == 50
+    assert sum(covered) / 50 >= 0.93
+    assert sum(by_people) / 50 >= 0.93
     assert sum(by_judge) < sum(covered)  # the judge alone is narrower, and wrong more often
-    assert sum(widths) / 60 < 1  # and beside it the people's labels say more than alone
+    assert sum(widths) / 50 < 1  # and beside it the people's labels say more than alone
 
 
 @pytest.mark.data
@@ -369,7 +369,7 @@ def test_labels_drawn_with_chances_calibrate_by_them_empty_answers_that_were_jud
                 said[verdict.item, shown] = {(1.0, 0.0): "1", (0.0, 1.0): "2", (0.5, 0.5): "3"}[scores]
                 shares[shown[0][0]].append(scores[0])
     covered = []
-    for seed in range(8):
+    for seed in range(6):
         labels = labels_of(run, f"u{seed}", how="unsure", size=150, seed=seed)
         assert labels.plan.population == 999
         labels.take({n: {"overall": said[task.item, task.shown]} for n, task in enumerate(labels.plan.tasks)}, {})
@@ -377,7 +377,7 @@ def test_labels_drawn_with_chances_calibrate_by_them_empty_answers_that_were_jud
             for model, rate in found.win_rates.items():
                 covered.append(rate.low <= sum(shares[model]) / len(shares[model]) <= rate.high)
                 assert rate.method == "augmented"
-    assert len(covered) == 8 * 5
+    assert len(covered) == 6 * 5
     assert sum(covered) / len(covered) >= 0.9
 
 
