@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "judgebench"
 
 FLOORS = {
     "types": 0, "errors": 0,
-    "prompts": 1, "plugins": 1, "thinking": 1, "generated": 1, "yaml_tree": 1,
+    "prompts": 1, "plugins": 1, "thinking": 1, "generated": 1, "yaml_tree": 1, "verdict_words": 1,
     "files": 2, "rubrics": 2, "suites": 2, "suite_files": 2, "columns": 2, "sources": 2, "archives": 2, "agieval": 2,
     "hub": 2, "mapping": 2, "runs": 2, "published": 2, "importers": 2,
     "backends": 3, "scorers": 3, "judges": 3, "ratings": 3,

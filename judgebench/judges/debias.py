@@ -258,6 +258,15 @@ def points_of(verdict: Verdict) -> float | None:
     return _read(verdict, 0 if verdict.shown[0] == min(verdict.shown) else 1).points
 
 
+def first_points(verdict: Verdict) -> float | None:
+    """The share of the point, in [0, 1], that the answer shown first gets in one pairwise verdict; None is unscored.
+
+    Raises:
+        UserError: the scores do not fit what was shown.
+    """
+    return _read(verdict, 0).points if verdict.scores else None
+
+
 def _winner(points: float) -> float:
     """1, 0.5 or 0: who has more than half the point."""
     return 0.5 if abs(points - 0.5) <= SLACK else float(points > 0.5)

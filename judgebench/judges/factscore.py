@@ -7,23 +7,14 @@ than gamma facts, else exp(1 - gamma / facts).
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
-
-import msgspec
 
 from judgebench.errors import UserError
 from judgebench.types import Record, Verdict
+from judgebench.verdict_words import decisions
 
 GAMMA = 10.0
 """Facts up to which an answer is penalised."""
-
-
-class _Words(msgspec.Struct, frozen=True):
-    """The words of a verdict on facts."""
-
-    supported: list[bool | None]
-    """One for each fact."""
 
 
 class FactScore(Record, frozen=True, kw_only=True):
@@ -106,14 +97,4 @@ def factscore(answers: Sequence[Sequence[bool | int | None] | None], gamma: floa
 
 def of_verdicts(verdicts: Iterable[Verdict], gamma: float = GAMMA) -> dict[tuple[str, str, str, str], FactScore]:
     """(suite, judge, rubric, model) → FActScore, out of the words of verdicts on facts; others are passed over."""
-    found: dict[tuple[str, str, str, str], dict[tuple[object, ...], list[bool | None]]] = defaultdict(dict)
-    for verdict in verdicts:
-        if len(verdict.shown) != 1 or not verdict.reply.startswith('{"facts"'):
-            continue
-        try:
-            said = msgspec.json.decode(verdict.reply, type=_Words).supported
-        except msgspec.MsgspecError:
-            continue  # the words of another judge that begin alike
-        key = verdict.suite, verdict.judge, verdict.rubric, verdict.shown[0][0]
-        found[key][verdict.item, verdict.turn, verdict.shown[0][1], verdict.sample] = said
-    return {key: factscore(list(answers.values()), gamma) for key, answers in sorted(found.items())}
+    return {whose: factscore(facts, gamma) for whose, facts in decisions(verdicts, "facts", "supported").items()}

@@ -11,17 +11,17 @@ import math
 from collections import Counter
 from collections.abc import Hashable, Sequence
 
+import msgspec
 import numpy as np
 
 from judgebench.errors import UserError
 from judgebench.ratings.covariates import fit
+from judgebench.ratings.influence import linearised
 from judgebench.ratings.intervals import (
-    FLAT,
     Estimate,
     Floats,
     cluster_codes,
     clustered_interval,
-    t_interval,
 )
 from judgebench.ratings.label_tables import missing
 from judgebench.types import Record
@@ -303,14 +303,10 @@ def difference_of_shares(
     influence = np.where(in_a, np.nan_to_num(a) - mean_a, 0) / in_a.sum()
     influence -= np.where(in_b, np.nan_to_num(b) - mean_b, 0) / in_b.sum()
     value = mean_a - mean_b
-    if groups < 2:
-        return Estimate(value=value, n=n, clusters=groups, note="one question: no interval")
-    sums = np.bincount(codes, weights=influence)
-    se = math.sqrt(groups / (groups - 1) * float(sums @ sums))
-    if se < FLAT:
-        return Estimate(value=value, se=0.0, n=n, clusters=groups, note="no variation between questions: no interval")
-    low, high = t_interval(value, se, groups - 1, level)
-    return Estimate(value=value, low=max(-1.0, low), high=min(1.0, high), se=se, n=n, clusters=groups)
+    found = linearised(value, influence, codes, n=n, groups=groups, level=level)
+    if found.low is None or found.high is None:
+        return found
+    return msgspec.structs.replace(found, low=max(-1.0, found.low), high=min(1.0, found.high))
 
 
 def _prefers_longer(

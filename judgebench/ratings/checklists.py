@@ -6,22 +6,13 @@ al. 2024) reports the share of an item and the share of items that meet all.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
-
-import msgspec
 
 from judgebench.errors import UserError
 from judgebench.ratings.battles import weighted_battles
 from judgebench.ratings.intervals import clustered_interval
 from judgebench.types import Record, Verdict
-
-
-class _Words(msgspec.Struct, frozen=True):
-    """A checklist verdict's words."""
-
-    answers: list[bool | None]
-    """One for each question."""
+from judgebench.verdict_words import decisions
 
 
 class ChecklistShares(Record, frozen=True, kw_only=True):
@@ -89,14 +80,4 @@ def drfr(items: Sequence[Sequence[bool | int | None]]) -> ChecklistShares:
 
 def of_verdicts(verdicts: Iterable[Verdict]) -> dict[tuple[str, str, str, str], ChecklistShares]:
     """(suite, judge, rubric, model) → shares, out of the words of checklist verdicts; others are passed over."""
-    answers: dict[tuple[str, str, str, str], dict[tuple[object, ...], list[bool | None]]] = defaultdict(dict)
-    for verdict in verdicts:
-        if len(verdict.shown) != 1 or not verdict.reply.startswith('{"questions"'):
-            continue
-        try:
-            said = msgspec.json.decode(verdict.reply, type=_Words).answers
-        except msgspec.MsgspecError:
-            continue  # the words of another judge that begin alike
-        key = verdict.suite, verdict.judge, verdict.rubric, verdict.shown[0][0]
-        answers[key][verdict.item, verdict.turn, verdict.shown[0][1], verdict.sample] = said
-    return {key: drfr(list(found.values())) for key, found in sorted(answers.items())}
+    return {whose: drfr(answers) for whose, answers in decisions(verdicts, "questions", "answers").items()}

@@ -50,6 +50,21 @@ def sorted_labels(labels: Sequence[Any]) -> list[Any]:
         return sorted(found, key=str)
 
 
+def labels_of(found: Sequence[Any], labels: Sequence[Any] | None) -> list[Any]:
+    """The labels that there are, in order: those given, else those found, sorted.
+
+    Raises:
+        UserError: one found is not among those given.
+    """
+    names = sorted_labels(found)
+    if labels is None:
+        return names
+    for name in names:
+        if name not in labels:
+            raise UserError(f"label {name!r}: {did_you_mean(str(name), map(str, labels))}")
+    return list(labels)
+
+
 def label_pairs(
     first: Sequence[Label],
     second: Sequence[Label],
@@ -63,12 +78,7 @@ def label_pairs(
     """
     same_length([first, second] if clusters is None else [first, second, clusters])
     whole = [place for place in range(len(first)) if not missing(first[place]) and not missing(second[place])]
-    names = sorted_labels([each[place] for each in (first, second) for place in whole])
-    if labels is not None:
-        unknown = [name for name in names if name not in labels]
-        if unknown:
-            raise UserError(f"label {unknown[0]!r}: {did_you_mean(str(unknown[0]), map(str, labels))}")
-        names = list(labels)
+    names = labels_of([each[place] for each in (first, second) for place in whole], labels)
     places = {name: place for place, name in enumerate(names)}
     codes = np.array([(places[first[row]], places[second[row]]) for row in whole], dtype=np.int64).reshape(-1, 2)
     kept = None if clusters is None else [clusters[row] for row in whole]

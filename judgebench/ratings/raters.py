@@ -19,7 +19,7 @@ import numpy as np
 from judgebench.errors import UserError, did_you_mean
 from judgebench.ratings.agreement import accuracy
 from judgebench.ratings.intervals import Estimate, Floats
-from judgebench.ratings.label_tables import ONE_LABEL, Label, missing, ratio, sorted_labels
+from judgebench.ratings.label_tables import ONE_LABEL, Label, labels_of, missing, ratio
 from judgebench.ratings.resampling import RESAMPLE, Resample, bootstrap_sums, same_length
 
 Metric = Literal["nominal", "ordinal", "interval", "ratio"]
@@ -242,12 +242,7 @@ def _of_stacked(
 
 def _counted(rows: Sequence[Sequence[Label]], labels: Sequence[Label] | None) -> tuple[Floats, list[Any]]:
     """(rows, labels): how many raters gave each label; and the labels."""
-    names = sorted_labels([label for row in rows for label in row if not missing(label)])
-    if labels is not None:
-        unknown = [name for name in names if name not in labels]
-        if unknown:
-            raise UserError(f"label {unknown[0]!r}: {did_you_mean(str(unknown[0]), map(str, labels))}")
-        names = list(labels)
+    names = labels_of([label for row in rows for label in row if not missing(label)], labels)
     places = {name: place for place, name in enumerate(names)}
     counts = np.zeros((len(rows), len(names)))
     for place, row in enumerate(rows):

@@ -13,7 +13,8 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 
 from judgebench.errors import UserError
-from judgebench.ratings.intervals import FLAT, Estimate, cluster_codes, t_interval
+from judgebench.ratings.influence import linearised
+from judgebench.ratings.intervals import Estimate, cluster_codes
 from judgebench.types import Record
 
 
@@ -118,14 +119,7 @@ def excess_log_odds(
             value += sign * side * math.log(mean / (1 - mean))
             spread = len(points) * mean * (1 - mean)
             influence[start : start + len(points)] += sign * side * (points - mean) / spread
-    if groups < 2:
-        return Estimate(value=value, n=n, clusters=groups, note="one question: no interval")
-    sums = np.bincount(codes, weights=influence)
-    se = math.sqrt(groups / (groups - 1) * float(sums @ sums))
-    if se < FLAT:
-        return Estimate(value=value, se=0.0, n=n, clusters=groups, note="no variation between questions: no interval")
-    low, high = t_interval(value, se, groups - 1, level)
-    return Estimate(value=value, low=low, high=high, se=se, n=n, clusters=groups)
+    return linearised(value, influence, codes, n=n, groups=groups, level=level)
 
 
 def _minus(a: float | None, b: float | None) -> float | None:

@@ -16,7 +16,7 @@ from typing import NamedTuple, get_args
 import msgspec
 
 from judgebench.errors import UserError, did_you_mean
-from judgebench.judges.debias import points_of
+from judgebench.judges.debias import first_points
 from judgebench.ratings.juries import jury_card
 from judgebench.ratings.panels import QUORUM, Method, panel_verdicts, shared_errors
 from judgebench.runs import Run
@@ -239,8 +239,7 @@ def _points(verdicts: Sequence[Verdict]) -> float | None:
     values: list[float | None] = []
     for one in verdicts:
         if len(one.shown) == 2:
-            share = points_of(one)
-            values.append(share if share is None or one.shown[0] == min(one.shown) else 1 - share)
+            values.append(first_points(one))
         elif one.scores:
             values.append(share_of_scale(one))
     return mean(values)

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from judgebench.judges.debias import first_points, points_of
 from judgebench.judges.families import kinship
 from judgebench.ratings.bias import position_shares, repetition_stability, verbosity
 from judgebench.ratings.style import style_counts
@@ -158,7 +159,7 @@ class Looks:
     def pair(self, verdict: Verdict) -> ShownPair | None:
         """The verdict with the looks of both answers; None where it is unscored or an answer is not held."""
         first, second = (self.of(verdict, shown) for shown in verdict.shown)
-        points = _points(verdict)
+        points = first_points(verdict)
         if points is None or first is None or second is None:
             return None
         (one, _), (two, _) = verdict.shown
@@ -185,26 +186,14 @@ class Looks:
         return row
 
 
-def _points(verdict: Verdict) -> float | None:
-    """The share of the point of the answer shown first; None where it is unscored."""
-    if not verdict.scores:
-        return None
-    first, second = verdict.scores
-    if verdict.kind == "grade":
-        return 0.5 if first == second else float(first > second)
-    low, high = verdict.scale
-    return min(1.0, max(0.0, (1 + (first - second) / (high - low)) / 2))
-
-
 def _orders(verdicts: Iterable[Verdict]) -> dict[Pair, tuple[list[float], list[float]]]:
     """The left answer's points in each pair, shown first and shown second, sample by sample."""
     found: dict[Pair, tuple[list[float], list[float]]] = defaultdict(lambda: ([], []))
     for verdict in verdicts:
-        points = _points(verdict)
+        points = points_of(verdict)
         if points is not None:
             left, right = sorted(verdict.shown)
-            order = int(verdict.shown[0] != left)
-            found[verdict.item, verdict.turn, left, right][order].append(1 - points if order else points)
+            found[verdict.item, verdict.turn, left, right][verdict.shown[0] != left].append(points)
     return found
 
 
