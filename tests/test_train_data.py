@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from endpoint_server import Act, EndpointServer
 
 from judgebench.cli import main
 from judgebench.errors import UserError
@@ -227,6 +235,48 @@ def test_lion_keeps_what_the_student_lacks_by_both_orders(tmp_path: Path, models
     assert made["notes"] == ["1 of 2 instructions are hard"]
     kept, _ = data(tmp_path, "lion", rows, *flags, "--all")
     assert [(row["gap"], row["hard"]) for row in kept] == [(3.0, True), (0.5, False)]
+
+
+def kept(file: Path) -> int:
+    """Replies in a file of replies that another process writes; 0 where it is not there yet."""
+    if not file.is_file():
+        return 0
+    with contextlib.closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=10)) as replies:
+        tables = replies.execute("SELECT count(*) FROM sqlite_master WHERE name = 'replies'").fetchone()[0]
+        return int(replies.execute("SELECT count(*) FROM replies").fetchone()[0]) if tables else 0
+
+
+def test_a_verb_killed_half_way_pays_for_no_reply_twice(tmp_path: Path) -> None:
+    rows = [{"prompt": f"p{n}", "completion": f"answer {n}"} for n in range(12)]
+    source = jsonl(tmp_path / "in.jsonl", rows)
+    out = tmp_path / "out.jsonl"
+    slow = threading.Event()
+
+    def act(body: dict[str, Any], count: int) -> Act:
+        """A grade at once; the last three never, until the command was killed."""
+        late = any(f"answer {n}" in json.dumps(body) for n in (9, 10, 11))
+        return Act(fault="stall") if late and not slow.is_set() else Act(text="Rating: [[4]]")
+
+    with EndpointServer(act) as server:
+        words = ["data", "rate", source, "--out", str(out), "--judge", "j=openai/some-model", "--option",
+                 f"j.base_url={server.base_url}", "--max-concurrency", "3", "--quiet"]  # fmt: skip
+        process = subprocess.Popen([sys.executable, "-m", "judgebench", *words], stderr=subprocess.PIPE)
+        until = time.monotonic() + 60
+        while kept(tmp_path / "out.jsonl.replies") < 9 or len(server.seen) < 12:  # the last three are under way
+            assert time.monotonic() < until
+            assert process.poll() is None, process.stderr.read().decode()  # type: ignore[union-attr]
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        assert not out.exists()
+        slow.set()
+        before = len(server.seen)
+        assert main(words) == 0
+        assert len(server.seen) - before == 3
+    assert [json.loads(line)["score"] for line in out.read_text().splitlines()] == [4.0] * 12
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith("out")) == [
+        "out.jsonl", "out.jsonl.manifest.json",
+    ]  # fmt: skip
 
 
 # Likeness ----------------------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from judgebench.stages.progress import say
 from judgebench.train.columns import WRITTEN, Row, prompt_text, read_data, write_form
 from judgebench.train.guard import Held
 from judgebench.train.held_out import ENDING, DataManifest, manifest_of
+from judgebench.train.replies import forget_replies
 from judgebench.train.settings import refuse_odd
 
 Made = tuple[list[Row], dict[str, int], list[str]]
@@ -103,6 +104,7 @@ def main(args: argparse.Namespace) -> int:
     )  # fmt: skip
     write_atomic(args.out, content)
     write_atomic(args.out + ENDING, msgspec.json.format(msgspec.json.encode(manifest), indent=1))
+    forget_replies(args)
     say(f"left out: {counted}", quiet=args.quiet)
     if not args.quiet:
         sys.stdout.write("".join(f"{note}\n" for note in notes) + f"{args.out}: {len(made)} rows of {wanted}\n")

@@ -11,13 +11,14 @@ from collections.abc import Sequence
 from judgebench.errors import UserError
 from judgebench.judges.steps import entries
 from judgebench.stages import settings as flags
-from judgebench.stages.opening import opened
+from judgebench.stages.named_models import parse_models
 from judgebench.stages.reasons import reason
 from judgebench.stages.settings import Settings
 from judgebench.thinking import strip_thinking
 from judgebench.train.asking import Prompts, asked, filled, read_prompts
 from judgebench.train.columns import Row, prompt_text
 from judgebench.train.duplicates import Seen
+from judgebench.train.replies import kept_replies
 from judgebench.train.wording import words
 from judgebench.types import Backend, Model, Sampling
 
@@ -60,7 +61,7 @@ def self_instruct(args: argparse.Namespace, rows: Sequence[Row]) -> tuple[list[R
     sampling = Sampling(temperature=args.temperature, max_tokens=args.max_new_tokens)
     chance = random.Random(settings.seed)
     empty = turn = 0
-    with opened("model", model, settings, {}, quiet=args.quiet) as (backend, _):
+    with kept_replies(args, "model", model, settings) as backend:
         while len(made) < args.count and empty < PATIENCE:
             chats = []
             for _ in range(args.requests):
@@ -139,7 +140,7 @@ def evol_instruct(args: argparse.Namespace, rows: Sequence[Row]) -> tuple[list[R
         seen.add(text)
     kept: list[Row] = []
     dropped: Counter[str] = Counter()
-    with opened("model", model, settings, {}, quiet=args.quiet) as (backend, _):
+    with kept_replies(args, "model", model, settings) as backend:
         for turn in range(1, args.rounds + 1):
             ways = [chance.choice(sorted(prompts.kinds)) for _ in pool]
             chats = [filled(prompts, "evolve", change=prompts.kinds[way], instruction=text)
@@ -218,7 +219,7 @@ def _answered(
 
 
 def _writer(settings: Settings) -> Model:
-    models = flags.parse_models(settings.model, settings.option)
+    models = parse_models(settings.model, settings.option)
     if len(models) != 1:
         raise UserError(f"one model writes, and {len(models)} are named: --model [NAME=]BACKEND/ID")
     return models[0]

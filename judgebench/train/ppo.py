@@ -6,13 +6,11 @@ import argparse
 from typing import NoReturn
 
 from judgebench.errors import UserError
-from judgebench.train.settings import add_training
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the flags that training stages share, so that a command line for PPO gets its answer."""
-    add_training(parser)
-    parser.add_argument("rest", nargs="*", help=argparse.SUPPRESS)
+    """Takes whatever a command line for PPO would say, so that it gets its answer."""
+    parser.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
 
 
 def main(args: argparse.Namespace) -> NoReturn:

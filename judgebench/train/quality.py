@@ -13,12 +13,14 @@ from judgebench.ratings.intervals import clustered_interval
 from judgebench.stages import settings as flags
 from judgebench.stages.judge import make_judge, plan
 from judgebench.stages.judge_sampling import drawn, refuse_unable
-from judgebench.stages.opening import WITHOUT_MODEL, opened
+from judgebench.stages.named_models import parse_models
+from judgebench.stages.opening import WITHOUT_MODEL
 from judgebench.stages.reasons import reason
 from judgebench.stages.settings import Settings
 from judgebench.train.asking import asked
 from judgebench.train.columns import Row, prompt_text
 from judgebench.train.online import heard
+from judgebench.train.replies import kept_replies
 from judgebench.types import Answer, Item, Matchup, Message, Reading, Sampling
 
 
@@ -75,9 +77,9 @@ def lion(args: argparse.Namespace, rows: Sequence[Row]) -> tuple[list[Row], dict
     answers = {}
     sampling = Sampling(temperature=args.temperature, max_tokens=args.max_new_tokens)
     for role in ("teacher", "student"):
-        model = flags.parse_models((getattr(args, role),), settings.option)[0]
+        model = parse_models((getattr(args, role),), settings.option)[0]
         chats = [[Message(role=m["role"], content=m["content"]) for m in row["prompt"]] for row in rows]
-        with opened("model", model, settings, {}, quiet=args.quiet) as (backend, _):
+        with kept_replies(args, "model", model, settings) as backend:
             answers[role] = asked(backend, chats, sampling, settings.seed, "lion", role)
     dropped: Counter[str] = Counter()
     whole = []
@@ -153,7 +155,7 @@ def _read(args: argparse.Namespace, shown: Sequence[tuple[Row, tuple[str, ...]]]
     if model.backend in WITHOUT_MODEL:
         found = heard(maker, matchups, None)
     else:
-        with opened("judge", model, settings, {}, quiet=args.quiet) as (backend, _):
+        with kept_replies(args, "judge", model, settings) as backend:
             refuse_unable(maker, model, backend)
             found = heard(maker, matchups, backend)
     readings = iter([each[dimension] for each in found])

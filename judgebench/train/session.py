@@ -16,6 +16,7 @@ from judgebench.backends.checkpoint import Checkpoint, CheckpointOptions, requir
 from judgebench.errors import RunConflict, UserError
 from judgebench.runs import Run
 from judgebench.stages import settings as flags
+from judgebench.stages.named_models import parse_model
 from judgebench.stages.progress import say
 from judgebench.train import record as records
 from judgebench.train.held_out import guarded
@@ -86,7 +87,7 @@ def open_parent(settings: TrainSettings) -> Checkpoint:
     Raises:
         UserError: it is not a checkpoint that can be trained.
     """
-    model = flags.parse_model(settings.model)
+    model = parse_model(settings.model)
     if model.backend not in ("hf", "vllm"):
         raise UserError(f"--model {settings.model}: only a checkpoint can be trained, hf/FOLDER or hf/HUB-NAME")
     return Checkpoint(msgspec.structs.replace(model, backend="hf"), CheckpointOptions())
