@@ -115,7 +115,7 @@ def test_the_demos_report_sorts_filters_and_leads_down_to_an_item_in_both_orders
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run whose every text is hostile, judged in both orders, too large for one file: with pages of its items."""
-    run = made(tmp_path_factory.mktemp("hostile") / "results" / "duel", 400, text=HOSTILE)
+    run = made(tmp_path_factory.mktemp("hostile") / "results" / "duel", 120, text=HOSTILE)
     run.manifest["judges"]["j"]["rubrics"]["r"]["orders"] = "both"
     run.save_manifest()
     with Journal(run.verdicts_file("j", "r")) as journal:
@@ -123,7 +123,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Run:
             *(
                 Verdict(suite="talk", item=str(k), rubric=PAIRS, judge="j", kind="preference", scores=(1.0, 0.0),
                         shown=(("secret-two", 0), ("secret-one", 0)), reply=f"words of {k}: {HOSTILE}")
-                for k in range(400)
+                for k in range(120)
             )
         )  # fmt: skip
     for stage in ("rate", "report"):
@@ -375,12 +375,12 @@ def test_axe_core_finds_nothing_serious_and_no_page_scrolls_sideways(
 ) -> None:  # fmt: skip
     _, url = served
     grades, skills = made(tmp_path / "grades", 2, mode="pointwise"), judged(tmp_path / "skills", load_rubric("flask"))
-    first = next((hostile.path / "report-items").glob("page-0001.html"))
+    last = next((hostile.path / "report-items").glob("page-0002.html"))
     listed = hostile.path / "report-items" / "index.html"
     with serving(grades, "--as", "ann") as other, serving(skills, "--as", "ann") as many:
         more = {
             "report": report.as_uri(), "large report": (hostile.path / "report.html").as_uri(),
-            "report's items": first.as_uri(), "report's list": listed.as_uri(), "grades": f"{other}1",
+            "report's items": last.as_uri(), "report's list": listed.as_uri(), "grades": f"{other}1",
             "skills": f"{many}1",
         }  # fmt: skip
         found = pages_of(url, viewed, more)
