@@ -32,7 +32,7 @@ HELP = {
     "meta-eval": "a judge against people or gold labels: agreement, biases, ceiling, judge card",
     "parity": "one model through hf, vllm and an endpoint: prompts token by token, replies, scores, ends",
     "pull": "fetch benchmark files once, checked by hash",
-    "list": "suites, rubrics, backends, scorers, judges, ratings, stages, runs",
+    "list": "suites, rubrics, backends, scorers, judges, ratings, stages, importers, exporters, runs",
     "check": "check rubric, suite and run files",
     "pairs": "a run's verdicts → preference pairs, best answers, ranked lists; evaluation items kept out",
     "judge-data": "verdicts → examples that train a judge, in a rubric's own question and form",

@@ -59,6 +59,9 @@ def test_a_bare_name_is_a_folder_under_results(here: Path) -> None:
     assert json.loads(judgebench("report", "try", "--json", cwd=here).stdout) == summary
     assert json.loads(judgebench("rate", "try", "--json", cwd=here).stdout) == summary
     assert judgebench("list", "runs", cwd=here).stdout.split() == ["try", "m"]
+    for kind in ("backends", "scorers", "judges", "ratings", "stages", "importers", "exporters"):
+        said = judgebench("list", kind, cwd=here).stdout.splitlines()
+        assert all(len(line.split()) > 2 for line in said), kind  # a name and what it is
     nothing = judgebench("list", "runs", "elsewhere", cwd=here)
     assert (nothing.stdout, nothing.stderr) == ("", "no runs in elsewhere\n")
 
@@ -69,6 +72,7 @@ MISTAKES = [
     (["run", "x", "--suit", "sums.yaml"], "did you mean '--suite'?"),
     (["run", "x", "--swap-policy", "halv"], "did you mean 'half'?"),
     (["list", "suits"], "did you mean 'suites'?"),
+    (["ppo", "x", "--model", "hf/x"], "take 'judgebench rloo'"),
     (["run", "x", "--suite", "sums.yaml"], "at least one --suite and one --model"),
     (["run", "x", "--suite", "nothing.yaml", "--model", "hf/x"], "nothing.yaml"),
     (["run", "x", "--suite", "mmul", "--model", "hf/x"], "did you mean 'mmlu'?"),

@@ -44,6 +44,8 @@ def main(args: argparse.Namespace) -> int:
     known = [name.removeprefix("human@") for name in plans(run)]
     names = [annotator_name(text) for text in dict.fromkeys(args.people or known or ["me"])]
     ends = [flag for flag in ("export_csv", "import_csv", "agreement") if getattr(args, flag)]
+    if args.agreement and not known:
+        raise UserError(f"{run.path}: nobody has labels to agree on; 'judgebench annotate {args.run} --as NAME' asks")
     if len(ends) > 1:
         raise UserError("give one of --export-csv, --import-csv and --agreement")
     if ends and ends[0] != "agreement" and len(names) != 1:

@@ -1,8 +1,9 @@
-"""Lists what there is: suites, rubrics, backends, scorers, judges, ratings, stages, or the runs of a folder."""
+"""Lists what there is: suites, rubrics, backends, scorers, judges, ratings, stages, formats, or a folder's runs."""
 
 from __future__ import annotations
 
 import argparse
+import ast
 import json
 import re
 import shutil
@@ -11,10 +12,11 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import judgebench
 from judgebench import plugins
 from judgebench.errors import UserError
 
-KINDS = ("suites", "rubrics", "backends", "scorers", "judges", "ratings", "stages", "runs")
+KINDS = ("suites", "rubrics", "backends", "scorers", "judges", "ratings", "stages", "importers", "exporters", "runs")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,7 +68,19 @@ def _rows(kind: str, folder: Path) -> Iterable[tuple[str, str]]:
     if kind == "runs":
         return ((path.parent.name, _models(path.parent)) for path in sorted(folder.glob("*/manifest.json")))
     group = plugins.BUILT_IN[kind]
-    return ((name, "" if name in group else "plug-in") for name in plugins.names(kind))
+    whole = kind == "importers"  # a module is one format
+    about = {name: _said(target.partition(":")[0] if whole else target) for name, target in group.items()}
+    return ((name, about.get(name, "plug-in")) for name in plugins.names(kind))
+
+
+def _said(target: str) -> str:
+    """First line of what a built-in says of itself, read from its source: nothing is imported for a list."""
+    module, _, name = target.partition(":")
+    place = Path(judgebench.__file__).parent.joinpath(*module.split(".")[1:])
+    path = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    named = (node for node in tree.body if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == name)
+    return (ast.get_docstring(next(named, tree)) or "").partition("\n")[0].replace("``", "")
 
 
 def _models(run: Path) -> str:

@@ -328,6 +328,11 @@ def _own(run: Run, judge: str) -> frozenset[str]:
 
 
 def _nothing(chosen: Sequence[Rater], raters: Sequence[Rater], against: str) -> str:
+    if against == "gold" and not any(is_person(rater.judge) for rater in raters):
+        return (
+            "the run holds no labels to hold a judge against, neither of people (human@NAME) nor gold: 'judgebench "
+            "annotate RUN' asks people, 'judgebench import' brings labels along"
+        )
     judges = ", ".join(sorted({rater.judge for rater in chosen})) or "no judge"
     people = ", ".join(sorted({rater.judge for rater in raters if is_person(rater.judge)})) or "nobody"
     sides = [
