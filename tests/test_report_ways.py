@@ -251,3 +251,28 @@ def test_people_and_judge_stand_beside_one_another_once_a_run_is_calibrated(tmp_
     os.utime(run.verdicts_file("j", "r"), (later, later))
     report(run, quiet=True)
     assert "Computed before the last verdicts" in (run.path / "report.html").read_text(encoding="utf-8")
+
+
+def test_ratings_at_equal_length_stand_beside_those_as_judged(tmp_path: Path) -> None:
+    run = made(tmp_path / "run", {"base": "", "first": "", "second": " and more"})
+    assert main(["rate", str(run.path), "--control", "style", "--quiet", "--max-unscored", "1"]) == 0
+    report(run, quiet=True)
+    page = Page((run.path / "report.html").read_text(encoding="utf-8"))
+    assert "At equal length or style" in page.text
+    for row in json.loads((run.path / "controlled.json").read_text()):
+        if row["value"] is not None:
+            assert f"{row['value']:.1f}" in page.text
+            assert f"{row['plain']:.1f}" in page.text
+
+
+def test_no_place_is_given_where_some_numbers_have_no_interval(summary: dict[str, Any]) -> None:
+    (group,) = groups(summary)
+    board = brief_table(summary)
+    assert any("#1" in cell.text for row in board.rows for cell in row)
+    ratings = [
+        {**row, "low": None, "high": None} if row["model"] == "second" and row["method"] == "bradley-terry" else row
+        for row in summary["ratings"]
+    ]
+    fewer = brief_table({**summary, "ratings": ratings, "fits": []})
+    assert not any("#" in cell.text for row in fewer.rows for cell in row)
+    assert group.dimensions == ("overall",)

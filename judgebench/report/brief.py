@@ -97,7 +97,9 @@ def _exact_cell(row: Row, remarks: Remarks) -> Cell:
 
 def _judged(summary: Summary, group: Group, dimension: str, method: str) -> tuple[Column, dict[str, Cell]]:
     found = estimates(summary, group, dimension, method)
-    ranks, _ = ranked(found, matching(summary.get("fits", ()), **group.fields, dimension=dimension))
+    placed, _ = ranked(found, matching(summary.get("fits", ()), **group.fields, dimension=dimension))
+    valued = [row["model"] for row in found if row["value"] is not None]
+    ranks = placed if all(model in placed for model in valued) else {}  # a first place among some is none
     counts = matching(summary["verdicts"], **group.fields, dimension=dimension)
     counts = counts or matching(summary["verdicts"], **group.fields)
     alarm = level(sum(row["unscored"] for row in counts), sum(row["planned"] for row in counts))

@@ -12,6 +12,7 @@ from judgebench.report.calibrated import calibrated_table
 from judgebench.report.card_tables import card_tables
 from judgebench.report.cards import items_section
 from judgebench.report.charts import Axis, Point, dot_plot, fitted, shares, spanning
+from judgebench.report.controlled import controlled_table
 from judgebench.report.details import Details
 from judgebench.report.figures import count, estimate, rate, share
 from judgebench.report.heat import heat_map, legend
@@ -217,10 +218,8 @@ def _group(summary: Summary, group: Group, ident: str, links: dict[str, str], wa
     parts += [
         together(element("h4", board.title), table_of(board, ways, caption=False)) for board in boards if board.rows
     ]
-    together_with = calibrated_table(summary, group)
-    parts += [element("h4", together_with.title), table_of(together_with, ways, caption=False)] * bool(
-        together_with.rows
-    )
+    for table in (calibrated_table(summary, group), controlled_table(summary, group)):
+        parts += [element("h4", table.title), table_of(table, ways, caption=False)] if table.rows else []
     parts.append(_plots(summary, group, ident))
     heats = [heat_map(summary, group, dimension, ways) for dimension in dimensions]
     if any(heats):

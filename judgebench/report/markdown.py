@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 
 from judgebench.report import apart, exact, judge_record, judged, overview, protocols, sway
+from judgebench.report.brief import brief_table
 from judgebench.report.calibrated import calibrated_table
+from judgebench.report.controlled import controlled_table
 from judgebench.report.figures import count, share
 from judgebench.report.tables import Cell, Summary, Table, distinct, judge_label
 from judgebench.report.usage import usage_table
@@ -57,7 +59,7 @@ def render_markdown(summary: Summary) -> str:
     Args:
         summary: a run's summary.json, decoded.
     """
-    lines = [f"# {plain(summary['run'])}", "", *_header(summary), *_counts(summary)]
+    lines = [f"# {plain(summary['run'])}", "", *_header(summary), *titled(brief_table(summary), 2), *_counts(summary)]
     if summary["warnings"]:
         lines += ["## Warnings", "", *(f"- {plain(line)}" for line in summary["warnings"]), ""]
     lines += titled(exact.accuracy_table(summary), 2)
@@ -102,7 +104,8 @@ def _judged(summary: Summary) -> list[str]:
         lines += [plain(card), ""] if card else []
         for dimension in group.dimensions:
             lines += titled(judged.leaderboard(summary, group, dimension), 4)
-        lines += titled(calibrated_table(summary, group), 4)
+        for further in (calibrated_table(summary, group), controlled_table(summary, group)):
+            lines += titled(further, 4)
         for dimension in group.dimensions:
             lines += titled(judged.matrix_table(summary, group, dimension), 4)
         for table in protocols.protocol_tables(summary, group):
