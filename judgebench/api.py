@@ -11,8 +11,9 @@ import msgspec
 
 from judgebench.errors import UserError
 from judgebench.runs import Run
+from judgebench.stages.named_models import parse_models
 from judgebench.stages.opening import Role
-from judgebench.stages.settings import Settings, checked, parse_models, run_path
+from judgebench.stages.settings import Settings, checked, run_path
 from judgebench.types import Backend, Game, Model, Record
 
 if TYPE_CHECKING:

@@ -325,7 +325,7 @@ def test_person_fit_of_a_run_without_verdicts_says_so(tmp_path: Path) -> None:
 
 
 def test_no_model_may_take_an_attacks_name() -> None:
-    from judgebench.stages.settings import parse_model
+    from judgebench.stages.named_models import parse_model
 
     with pytest.raises(UserError, match="not allowed"):
         parse_model("attack@empty=hf/x")

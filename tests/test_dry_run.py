@@ -16,8 +16,9 @@ from judgebench.runs import Run
 from judgebench.stages.costs import Stage, planned
 from judgebench.stages.generate import load_suites
 from judgebench.stages.judge import plan as judges_of
+from judgebench.stages.named_models import parse_models
 from judgebench.stages.opening import made, responses_file, speed_key
-from judgebench.stages.settings import Settings, parse_models
+from judgebench.stages.settings import Settings
 from judgebench.types import Message
 
 CHAT = """name: talk

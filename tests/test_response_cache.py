@@ -24,8 +24,9 @@ from judgebench.backends.responses import ResponseCache
 from judgebench.errors import UserError
 from judgebench.runs import Run
 from judgebench.stages.generate import generate, load_suites
+from judgebench.stages.named_models import parse_models
 from judgebench.stages.opening import opened, responses_file
-from judgebench.stages.settings import Settings, parse_models
+from judgebench.stages.settings import Settings
 from judgebench.types import ChoiceReply, ChoiceRequest, ChoiceScore, Message, Model, Reply, Request, Sampling, Usage
 
 SUITE = """name: sums

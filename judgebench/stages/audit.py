@@ -19,6 +19,7 @@ from judgebench.stages import judge, person_fit
 from judgebench.stages import settings as flags
 from judgebench.stages.games import games_of, standing
 from judgebench.stages.generate import load_suites, suite_record
+from judgebench.stages.named_models import check_owners
 from judgebench.stages.opening import Ready, try_out
 from judgebench.stages.progress import say
 from judgebench.stages.settings import Settings
@@ -113,7 +114,7 @@ def audit(
     if len(judges) != 1 or len(rubrics) != 1:
         raise UserError("audit takes one judge and one --rubric, such as pairwise-general")
     (model,), (rubric,) = judges, rubrics
-    flags.check_owners(settings.option, judges, [rubric.name])
+    check_owners(settings.option, judges, [rubric.name])
     withstood([], gate)
     trials = _from_run(source, settings) if source is not None else _from_suites(settings, quiet)
     try_out("judge", judges, settings, ready)

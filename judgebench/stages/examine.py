@@ -16,6 +16,7 @@ from judgebench.files import write_atomic
 from judgebench.judges.examiner import Examined, ExaminerJudge
 from judgebench.rubrics import load_rubric, with_options
 from judgebench.stages import settings as flags
+from judgebench.stages.named_models import check_owners, parse_models
 from judgebench.stages.opening import opened, try_out
 from judgebench.stages.progress import say
 from judgebench.stages.seeds import draw_seed
@@ -56,14 +57,14 @@ def main(args: argparse.Namespace) -> int:
             raise UserError(f"--{flag.replace('_', '-')} {getattr(args, flag):g}: must be at least {least}")
     temperature, args.temperature, named, args.rubric = args.temperature, None, args.rubric, None
     settings = flags.resolve(args)
-    models = flags.parse_models(settings.judge, settings.option)
+    models = parse_models(settings.judge, settings.option)
     domains = list(dict.fromkeys(args.domain))
     if not models or not domains:
         raise UserError("examine needs at least one --judge and one --domain")
     rubric = with_options(load_rubric(named), settings.option)
     if rubric.judge != "examiner":
         raise UserError(f"rubric {rubric.name}: its judge is {rubric.made_by!r}, and 'examiner' writes questions")
-    flags.check_owners(settings.option, models, [rubric.name])
+    check_owners(settings.option, models, [rubric.name])
     try_out("judge", models, settings, {})
     sampling = Sampling(temperature=temperature, max_tokens=2048)
     items: list[dict[str, Any]] = []

@@ -15,8 +15,8 @@ from judgebench.errors import Unreadable, UserError
 from judgebench.prompts import fill
 from judgebench.runs import Journal, Run
 from judgebench.stages import scoring
-from judgebench.stages import settings as flags
 from judgebench.stages.budget import budget_of
+from judgebench.stages.named_models import parse_models
 from judgebench.stages.opening import Ready, opened
 from judgebench.stages.progress import Progress, say
 from judgebench.stages.settings import Settings
@@ -52,7 +52,7 @@ def reader(text: str, settings: Settings) -> Model:
     Raises:
         UserError: it is malformed, or a baseline.
     """
-    (model,) = flags.parse_models((text,), settings.option)
+    (model,) = parse_models((text,), settings.option)
     if model.backend == "baseline":
         raise UserError(f"--extract-with {text}: a baseline cannot copy an answer out; name a model")
     return model

@@ -14,6 +14,7 @@ from judgebench.scorers.choose import ChooseForm
 from judgebench.stages import choose
 from judgebench.stages import settings as flags
 from judgebench.stages.budget import budget_of, refuse_unpriced
+from judgebench.stages.named_models import check_owners, parse_models
 from judgebench.stages.opening import Ready, alone, closing_words, identity, loaded_identity, opened, try_out
 from judgebench.stages.progress import Progress, say
 from judgebench.stages.seeds import draw_seed
@@ -50,12 +51,12 @@ def main(args: argparse.Namespace) -> int:
     """
     path = flags.run_path(args.run)
     settings = flags.resolve(args, path / "config.yaml")
-    models = flags.parse_models(settings.model, settings.option)
+    models = parse_models(settings.model, settings.option)
     if not settings.suite or not models:
         raise UserError("generate needs at least one --suite and one --model")
     readers = (settings.extract_with,) if settings.extract_with else ()
-    others = [*flags.parse_models(settings.judge, settings.option), *flags.parse_models(readers, settings.option)]
-    flags.check_owners(settings.option, [*models, *others], [Path(name).stem for name in settings.rubric])
+    others = [*parse_models(settings.judge, settings.option), *parse_models(readers, settings.option)]
+    check_owners(settings.option, [*models, *others], [Path(name).stem for name in settings.rubric])
     refuse_unpriced(models, settings)
     settings = alone(settings) if args.dry_run else settings
     try_out("model", models, settings, {})

@@ -18,6 +18,7 @@ from judgebench.stages import settings as flags
 from judgebench.stages.budget import budget_of, refuse_unpriced
 from judgebench.stages.hearings import hear, missing, nothing_open, verdicts_of
 from judgebench.stages.judge_sampling import drawn, refuse_unable
+from judgebench.stages.named_models import check_owners, parse_models
 from judgebench.stages.opening import (
     WITHOUT_MODEL,
     Ready,
@@ -75,7 +76,7 @@ def main(args: argparse.Namespace) -> int:
     if not judges:
         raise UserError("judge needs at least one --judge and one --rubric")
     others = [Model(name=name, backend=record["backend"], id="") for name, record in run.manifest["models"].items()]
-    flags.check_owners(settings.option, [*others, *judges], [rubric.name for rubric in rubrics])
+    check_owners(settings.option, [*others, *judges], [rubric.name for rubric in rubrics])
     refuse_unpriced(judges, settings)
     settings = alone(settings) if args.dry_run else settings
     try_out("judge", judges, settings, {})
@@ -98,7 +99,7 @@ def plan(settings: Settings, ready: Ready | None = None) -> tuple[list[Model], l
         FileError: a mistake in a rubric file.
     """
     own = [text for text in settings.judge if text != "rubric" and text in plugins.others("judges")]
-    judges = flags.parse_models(tuple(text for text in settings.judge if text not in own), settings.option)
+    judges = parse_models(tuple(text for text in settings.judge if text not in own), settings.option)
     judges += [Model(name=text, backend="judge", id=text) for text in own]
     rubrics = [with_options(load_rubric(name), settings.option) for name in settings.rubric]
     if bool(judges) != bool(rubrics):

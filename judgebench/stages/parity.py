@@ -13,6 +13,7 @@ from judgebench.errors import UserError
 from judgebench.stages import choose
 from judgebench.stages import settings as flags
 from judgebench.stages.generate import load_suites, sampling
+from judgebench.stages.named_models import check_owners, parse_models
 from judgebench.stages.opening import closing_words, opened, try_out
 from judgebench.stages.parity_found import Heard, Parity, compare
 from judgebench.stages.progress import Progress
@@ -62,8 +63,8 @@ def main(args: argparse.Namespace) -> int:
     settings = flags.resolve(args)
     if settings.limit is None:
         settings = msgspec.structs.replace(settings, limit=ITEMS)
-    models = flags.parse_models(settings.model, settings.option)
-    flags.check_owners(settings.option, models)
+    models = parse_models(settings.model, settings.option)
+    check_owners(settings.option, models)
     found = parity(models, settings, quiet=args.quiet)
     if args.json:
         rows = [{**msgspec.to_builtins(each), "agrees": each.agrees} for each in found]

@@ -13,7 +13,8 @@ import msgspec
 from judgebench.errors import FileError, UserError
 from judgebench.files import plain_name, read_yaml
 from judgebench.runs import Run, read_records
-from judgebench.stages.settings import Settings, parse_models
+from judgebench.stages.named_models import parse_models
+from judgebench.stages.settings import Settings
 from judgebench.types import Model, Usage, Verdict
 
 FREE = ("replay", "scripted", "baseline", "judge", "imported")

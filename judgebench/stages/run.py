@@ -20,6 +20,7 @@ from judgebench.runs import Run
 from judgebench.stages import fallback, generate, judge, rate, report, score, steps
 from judgebench.stages import settings as flags
 from judgebench.stages.budget import refuse_unpriced
+from judgebench.stages.named_models import check_owners, parse_models
 from judgebench.stages.opening import Ready, alone, try_out
 from judgebench.stages.scoring import check_scorers
 from judgebench.stages.settings import Settings
@@ -77,7 +78,7 @@ def models(settings: Settings) -> list[Model]:
     Raises:
         UserError: there is none, or no suite for them.
     """
-    found = flags.parse_models(settings.model, settings.option)
+    found = parse_models(settings.model, settings.option)
     if not settings.suite or not found:
         raise UserError("run needs at least one --suite and one --model (or --config FILE)")
     for model in found:
@@ -152,7 +153,7 @@ def _checked(
     """
     judges, rubrics = judge.plan(settings, ready)
     readers = [fallback.reader(settings.extract_with, settings)] if settings.extract_with else []
-    flags.check_owners(settings.option, [*contestants, *judges, *readers], [rubric.name for rubric in rubrics])
+    check_owners(settings.option, [*contestants, *judges, *readers], [rubric.name for rubric in rubrics])
     suites = generate.load_suites(settings, quiet=quiet)
     closed = {suite.name: (suite.scorer, suite.scorer_options) for suite in suites if suite.scorer}
     check_scorers(closed, settings)
