@@ -482,6 +482,12 @@ def test_labels_calibrate_at_once_those_drawn_by_doubt_keep_every_chance_and_pic
     found = {each.judge: each for each in calibrate(Run(run.path), "human")}
     assert set(found) == {"j", "k"}
     assert found["j"].win_rates["secret-one"].n_human == 30
+    assert "skipped" not in found["j"].note
+    for number in (3, 7):
+        labels.skip(number, "cannot tell")
+    (found, _) = calibrate(Run(run.path), "human@ann")
+    assert found.win_rates["secret-one"].n_human == 28
+    assert found.note.startswith("2 of the sample were skipped")
     other = made(tmp_path / "s", 60)
     picked = labels_of(other, how="disagree", size=20)
     for number in range(len(picked.plan.tasks)):

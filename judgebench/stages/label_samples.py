@@ -15,6 +15,8 @@ from judgebench.runs import Run
 
 RANDOM, ACTIVE = "random", "active"
 """What ``sample`` may say."""
+SKIPPED = "skipped: "
+"""Begins the error of a person's verdict on what they did not want to label; their reason follows."""
 
 ItemKey = tuple[str, str]
 """(suite, item)."""
@@ -27,6 +29,8 @@ class LabelSample(NamedTuple):
     """Chance of every item to be labelled; None where the labels are a random sample."""
     drawn: frozenset[ItemKey] = frozenset()
     """The items drawn with those chances."""
+    skipped: int = 0
+    """Things of a random sample that people left out, each with a reason."""
 
     def beside(
         self, human: Sequence[float | None], items: Sequence[ItemKey]
@@ -41,7 +45,7 @@ class LabelSample(NamedTuple):
             UserError: an item of unknown chance, or drawn items without a label.
         """
         if self.chances is None or all(score is None for score in human):
-            return list(human), None, ""
+            return list(human), None, self._left_out()
         unknown = sorted({item for item in items if item not in self.chances})
         if unknown:
             raise UserError(
@@ -58,6 +62,11 @@ class LabelSample(NamedTuple):
         odd = sum(score is not None for score in human) - sum(score is not None for score in kept)
         note = f"{odd} labels of items that were not drawn are left out" if odd else ""
         return kept, [self.chances[item] for item in items], note
+
+    def _left_out(self) -> str:
+        if not self.skipped:
+            return ""
+        return f"{self.skipped} of the sample were skipped: where those were hard, the labels are no random sample"
 
 
 def record_of(run: Run, person: str) -> dict[str, Any]:
@@ -77,7 +86,7 @@ def sample_of(runs: Sequence[Run], people: Sequence[str], *, declared: bool) -> 
     if not active:
         for run in runs:
             refuse_unsampled(run, people, declared=declared)
-        return LabelSample()
+        return LabelSample(skipped=sum(_skipped(run, name) for run in runs for name in people))
     if declared:
         raise UserError("--random-labels: the run says that labels were drawn with known chances, not at random")
     if len(active) < len(records):
@@ -93,6 +102,11 @@ def sample_of(runs: Sequence[Run], people: Sequence[str], *, declared: bool) -> 
         chances.update(mine)
         drawn |= own
     return LabelSample(chances, frozenset(drawn))
+
+
+def _skipped(run: Run, person: str) -> int:
+    said = run.verdicts(run.verdicts_file(person, "")).values()
+    return len({(each.suite, each.item, each.turn, each.shown) for each in said if each.error.startswith(SKIPPED)})
 
 
 def refuse_unsampled(run: Run, people: Sequence[str], *, declared: bool) -> None:

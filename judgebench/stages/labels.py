@@ -19,11 +19,11 @@ from judgebench.judges.checklist import ALL_MET
 from judgebench.judges.matchups import digest
 from judgebench.runs import Journal, Run, read_records
 from judgebench.stages.label_guides import NOT_APPLICABLE
+from judgebench.stages.label_samples import SKIPPED
 from judgebench.stages.labelling import Plan, Task
 from judgebench.types import Answer, Item, Verdict
 
 UNDONE = "undone by the annotator"
-SKIPPED = "skipped: "
 SKIP_REASONS = ("cannot tell", "beyond my knowledge", "broken or empty answer", "should not be shown")
 """Reasons that the page offers; any other text may be given."""
 MOST_REASON = 500

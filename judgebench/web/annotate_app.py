@@ -81,7 +81,7 @@ def annotate_app(people: Mapping[str, Labels]) -> Starlette:
     def done(request: Request) -> Response:
         labels = of(request)
         return page(request, "labelled.html", name=request.path_params["name"], counts=labels.counts(),
-                    can_undo=bool(labels.history))  # fmt: skip
+                    how=labels.plan.how, can_undo=bool(labels.history))  # fmt: skip
 
     async def post(request: Request) -> Response:
         labels = of(request)
