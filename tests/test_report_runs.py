@@ -259,8 +259,9 @@ def test_verdicts_that_both_runs_hold_count_once_and_those_that_differ_are_count
     )
 
 
-@pytest.mark.parametrize("out", ["x.txt", "none/x.html"])
+@pytest.mark.parametrize("out", ["x.txt", "none/x.html", "folder.html"])
 def test_a_page_that_cannot_be_written_is_refused_before_anything_else(tmp_path: Path, out: str) -> None:
+    (tmp_path / "folder.html").mkdir()
     one = made(tmp_path / "one", {"first": ""}, judged=False)
     with pytest.raises(UserError, match="--out"):
         report_runs([one, one], tmp_path / out, behind)

@@ -57,6 +57,8 @@ def report_runs(
     """
     if out.suffix != ".html":
         raise UserError(f"--out {out}: the page's name must end in .html")
+    if out.is_dir():
+        raise UserError(f"--out {out}: is a folder; name a file")
     if not out.parent.is_dir():
         raise UserError(f"--out {out}: there is no folder {out.parent}")
     sides = [side_of(run, name) for run, name in zip(runs, _names(runs), strict=True)]
