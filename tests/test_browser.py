@@ -295,6 +295,8 @@ def test_the_view_of_a_run_follows_another_process_that_writes_it(browser: Any, 
         items.get_by_text("being written now").wait_for(state="detached")
         home.get_by_text("at rest").wait_for()
         assert home.troubles == items.troubles == []
+    items.get_by_text("does not answer any more").wait_for()  # the server has ended
+    assert "12 answers" in items.inner_text("#progress")
 
 
 def test_several_dimensions_by_keyboard_and_a_number_field(browser: Any, tmp_path: Path) -> None:

@@ -80,15 +80,25 @@ if (number) number.focus({ preventScroll: true });
 // A page that shows something still being written asks for itself again, while it is looked at.
 const live = document.querySelector("[data-live]");
 if (live) {
+  const gone = document.createElement("p");
+  gone.className = "warnings";
+  gone.setAttribute("role", "status");
+  gone.textContent = "The server does not answer any more: what stands here may be old.";
+  gone.hidden = true;
+  live.before(gone);
   setInterval(async () => {
     if (document.hidden) return;
     try {
       const reply = await fetch(live.dataset.live, { headers: { Accept: "text/html" } });
+      gone.hidden = true;
       if (!reply.ok) return;
       const fresh = new DOMParser().parseFromString(await reply.text(), "text/html").querySelector("[data-live]");
-      if (fresh && fresh.innerHTML !== live.innerHTML) live.replaceChildren(...fresh.childNodes);
+      if (!fresh || fresh.innerHTML === live.innerHTML) return;
+      const at = [...live.querySelectorAll("a")].indexOf(document.activeElement);
+      live.replaceChildren(...fresh.childNodes);
+      if (at >= 0) live.querySelectorAll("a")[at]?.focus();
     } catch (error) {
-      live.setAttribute("aria-label", "the server does not answer");
+      gone.hidden = false;
     }
   }, 2000);
 }
