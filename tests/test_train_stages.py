@@ -15,7 +15,7 @@ from judgebench.backends.hf import HFBackend
 from judgebench.backends.vllm import VLLMBackend
 from judgebench.cli import main
 from judgebench.errors import UserError
-from judgebench.train.losses import rrhf
+from judgebench.train import losses
 from judgebench.types import Message, Model, Request, Sampling
 
 
@@ -55,23 +55,82 @@ def test_the_stages_over_pairs_train_and_hf_serves_what_they_write(tmp_path: Pat
     assert reply(tmp_path / "run/models/x") is not None
 
 
-def test_rank_trains_by_the_loss_of_whole_lists(tmp_path: Path) -> None:
-    data = jsonl(tmp_path / "d.jsonl", ranked()[:1])
-    record = trained(tmp_path, "rank", data, "--steps", "1")
+def parent_logps(parts: list[tuple[str, bool]]) -> tuple[list[float], list[float]]:
+    """The parent's log-probabilities of the tokens of texts put together and the end: of the marked parts, and of all.
+
+    Worked out apart from the code under test: a byte is a token of this tokenizer, BOS comes first and EOS last.
+    """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(tiny_checkpoint(""))
     model = AutoModelForCausalLM.from_pretrained(tiny_checkpoint("")).eval()
-    sums, lengths = [], []
-    start = len(tokenizer("0+1?")["input_ids"])
-    for text in ranked()[0]["responses"]:
-        ids = tokenizer(f"0+1?{text}</s>")["input_ids"]
-        with torch.inference_mode():
-            logps = model(torch.tensor([ids])).logits.log_softmax(-1)[0]
-        sums.append(sum(float(logps[place - 1, ids[place]]) for place in range(start, len(ids))))
-        lengths.append(len(ids) - start)
-    assert record.loss["first"] == pytest.approx(float(rrhf(sums, lengths, [3, 2, 1])), rel=1e-4)
+    ids = [0, *tokenizer("".join(text for text, _ in parts), add_special_tokens=False)["input_ids"], 1]
+    marks = [mark for text, mark in parts for _ in text.encode()] + [True]
+    assert len(ids) == len(marks) + 1
+    with torch.inference_mode():
+        logps = model(torch.tensor([ids])).logits.log_softmax(-1)[0]
+    every = [float(logps[place, token]) for place, token in enumerate(ids[1:])]
+    return [each for each, mark in zip(every, marks, strict=True) if mark], every
+
+
+PAIR = {"prompt": "3+1?", "chosen": "44 is it", "rejected": "no"}
+
+
+def means() -> tuple[float, float, float]:
+    """Mean log-probability of a token of PAIR's better answer, of the worse, and of prompt and better answer."""
+    better, whole = parent_logps([("3+1?", False), ("44 is it", True)])
+    worse, _ = parent_logps([("3+1?", False), ("no", True)])
+    return sum(better) / len(better), sum(worse) / len(worse), sum(whole) / len(whole)
+
+
+def first_loss(tmp_path: Path, stage: str, rows: list[dict[str, Any]], *more: str) -> float:
+    data = jsonl(tmp_path / "one.jsonl", rows)
+    loss = trained(tmp_path, stage, data, "--steps", "1", *more, name=stage).loss["first"]
+    assert loss is not None
+    return loss
+
+
+@pytest.mark.parametrize("loss", ["rrhf", "pro", "slic"])
+def test_rank_trains_by_the_loss_of_whole_lists(tmp_path: Path, loss: str) -> None:
+    found = [parent_logps([("0+1?", False), (text, True)])[0] for text in ranked()[0]["responses"]]
+    by_hand = getattr(losses, loss)([sum(each) for each in found], [len(each) for each in found], [3, 2, 1])
+    assert first_loss(tmp_path, "rank", ranked()[:1], "--loss", loss) == pytest.approx(float(by_hand), rel=1e-4)
+
+
+def test_simpo_and_orpo_begin_at_their_formulas(tmp_path: Path) -> None:
+    better, worse, whole = means()
+    assert first_loss(tmp_path, "simpo", [PAIR], "--gamma", "0.5") == pytest.approx(
+        float(losses.simpo([better], [worse], beta=2.0, gamma=0.5)), rel=1e-4
+    )
+    # TRL takes the likelihood of the prompt into ORPO's first term, as its authors' code does.
+    assert first_loss(tmp_path, "orpo", [PAIR], "--beta", "0.3") == pytest.approx(
+        float(losses.orpo([better], [worse], beta=0.3)) + better - whole, rel=1e-4
+    )
+
+
+def test_ipo_begins_at_its_square(tmp_path: Path) -> None:
+    assert first_loss(tmp_path, "dpo", [PAIR], "--loss", "ipo", "--beta", "0.25") == pytest.approx(4.0, abs=1e-5)
+
+
+def test_hindsight_learns_both_answers_and_nothing_of_what_asks_for_them(tmp_path: Path) -> None:
+    told = [("3+1?\n\nGive a poor answer.\n", False), ("no\n", True), ("Give a good answer.\n", False),
+            ("44 is it\n", True)]  # fmt: skip
+    learned, _ = parent_logps(told)
+    assert first_loss(tmp_path, "language", [PAIR]) == pytest.approx(-sum(learned) / len(learned), rel=1e-4)
+
+
+def test_conditional_cloning_begins_at_its_formula(tmp_path: Path) -> None:
+    rows = [{"prompt": "3+1?", "completion": "44 is it", "label": True},
+            {"prompt": "3+1?", "completion": "no", "label": False}]  # fmt: skip
+    good, _ = parent_logps([("3+1?\n\nGive a good answer.\n", False), ("44 is it", True)])
+    bad, _ = parent_logps([("3+1?\n\nGive a poor answer.\n", False), ("no", True)])
+    by_hand = -(sum(good) / len(good) + 0.25 * sum(bad) / len(bad)) / 2
+    found = first_loss(tmp_path, "language", rows, "--method", "conditional", "--bad-weight", "0.25")
+    assert found == pytest.approx(by_hand, rel=1e-4)
+
+
+def test_pro_wants_scores_that_fall_strictly(tmp_path: Path) -> None:
     equal = [{**row, "scores": [1, 1, 1]} for row in ranked()]
     with pytest.raises(UserError, match="scores must fall strictly"):
         trained(tmp_path, "rank", jsonl(tmp_path / "e.jsonl", equal), "--loss", "pro", name="equal")

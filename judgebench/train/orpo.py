@@ -43,7 +43,10 @@ def read(settings: TrainSettings, args: argparse.Namespace) -> Rows:
 
 
 def build(job: Job, rows: Rows, args: argparse.Namespace) -> Any:
-    """TRL's ``ORPOTrainer`` (Hong et al. 2024, arXiv 2403.07691), which since TRL 1.0 is among its experiments."""
+    """TRL's ``ORPOTrainer`` (Hong et al. 2024, arXiv 2403.07691), which since TRL 1.0 is among its experiments.
+
+    Its first term, L_SFT, is the mean over the tokens of prompt and answer, as in the authors' code.
+    """
     from trl.experimental.orpo import ORPOConfig, ORPOTrainer
 
     config = ORPOConfig(**job.arguments(8e-6), max_length=UNCUT, beta=args.beta, remove_unused_columns=False)
