@@ -74,6 +74,14 @@ def test_a_number_of_a_large_report_leads_to_its_list_and_on_to_the_item_opened(
     card = page.locator(page.url.partition("#")[2].join(("#", "")))
     assert card.get_attribute("open") is not None
     assert "nothing extracted" in card.inner_text()
+    assert f"3 of {counted} in: exact scores, unextracted" in page.inner_text("#walk")
+    page.click("#walk >> text=Next")
+    page.locator("#walk", has_text=f"4 of {counted}").wait_for()
+    assert card.get_attribute("open") is None
+    assert page.locator("details.card[open]").count() == 1
+    page.click(f"#walk >> text=4 of {counted}")
+    page.wait_for_url("**/index.html#list-*")
+    assert page.locator("#rows li").count() == counted
     assert page.troubles == []
 
 

@@ -111,7 +111,8 @@ def render_page(
     where = f"Run {summary['run']}, page {place + 1:,} of {len(pages):,}; what needs a look comes first."
     top = element("header", element("h1", page.title), element("p", where))
     body = items_section(details, baselines(summary), {page.cards[0].suite: "items"}, first=page.first)
-    whole = element("body", top, element("main", way, element("section", body)), raw("script", SCRIPT))
+    walk = element("nav", {"id": "walk", "aria-label": "List", "hidden": ""})
+    whole = element("body", top, element("main", way, walk, element("section", body)), raw("script", SCRIPT))
     return f"<!DOCTYPE html>\n{element('html', {'lang': 'en'}, head(summary, page.title), whole)}\n"
 
 

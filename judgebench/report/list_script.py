@@ -8,12 +8,14 @@ LIST_SCRIPT = """
   const title = document.getElementById('title'), rows = document.getElementById('rows');
   const box = document.getElementById('listed'), words = document.getElementById('find');
   const more = document.getElementById('more'), count = document.getElementById('count');
-  const STEP = 200;
+  const STEP = 200, MOST = 20000;
   let numbers = [], shown = 0;
+
+  function address(number) { return held.pages[held.items[number][2]] + '#item-' + number; }
 
   function row(number) {
     const item = held.items[number], line = document.createElement('li'), link = document.createElement('a');
-    link.href = held.pages[item[2]] + '#item-' + number;
+    link.href = address(number);
     link.textContent = item[1];
     const rest = document.createElement('span');
     rest.className = 'muted';
@@ -46,6 +48,11 @@ LIST_SCRIPT = """
     shown = 0;
     rows.textContent = '';
     further();
+    const links = numbers.slice(0, MOST).map(address);
+    const name = 'index.html' + (list ? location.hash : '');
+    const kept = JSON.stringify({title: title.textContent, list: name, links: links});
+    try { sessionStorage.setItem('judgebench-list', kept); }
+    catch (error) { more.dataset.kept = 'no'; }  // a browser that keeps nothing still shows every item
   }
 
   let waiting = 0;

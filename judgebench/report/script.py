@@ -101,9 +101,35 @@ SCRIPT = """
     link.addEventListener('click', function (event) { event.preventDefault(); choose(Number(link.dataset.list)); });
   });
 
+  function walk() {
+    const box = document.getElementById('walk');
+    if (!box) return false;
+    let kept = null;
+    try { kept = JSON.parse(sessionStorage.getItem('judgebench-list')); } catch (error) { kept = null; }
+    const links = kept && Array.isArray(kept.links) ? kept.links : [];
+    const at = links.indexOf(location.pathname.split('/').pop() + location.hash);
+    box.textContent = '';
+    box.hidden = at < 0;
+    if (at < 0) return false;
+    const way = function (address, words, form) {
+      if (typeof address !== 'string' || !form.test(address)) return;
+      const link = document.createElement('a');
+      link.href = address;
+      link.textContent = words;
+      box.append(link, ' ');
+    };
+    way(links[at - 1], 'Before', /^page-\\d+\\.html#item-\\d+$/);
+    way(links[at + 1], 'Next', /^page-\\d+\\.html#item-\\d+$/);
+    way(kept.list, (at + 1) + ' of ' + links.length + ' in: ' + kept.title, /^index\\.html(#list-\\d+)?$/);
+    return true;
+  }
+
   function arrive() {
     const target = location.hash.startsWith('#item-') && document.getElementById(location.hash.slice(1));
-    if (target) { target.open = true; target.scrollIntoView(); }
+    if (!target) return;
+    if (walk()) cards.forEach(function (card) { card.open = false; });
+    target.open = true;
+    target.scrollIntoView();
   }
   window.addEventListener('hashchange', arrive);
 

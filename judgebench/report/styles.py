@@ -88,6 +88,9 @@ figcaption{color:var(--ink);font-weight:600;padding-bottom:.3rem;overflow-wrap:a
 .heat.large td{min-width:2.6rem;padding:.2rem;font-size:.8rem;font-variant-numeric:tabular-nums}
 .heat.large th{font-size:.78rem;max-width:7rem;font-weight:400;padding:.2rem .4rem;vertical-align:middle}
 .heat.large th[scope=row]{max-width:14rem;white-space:nowrap;overflow:hidden;text-overflow:ellipsis}
+#walk{position:sticky;top:0;z-index:2;padding:.4rem .7rem;margin:.4rem 0;background:var(--panel);
+border:1px solid var(--line);border-radius:.4rem}
+#walk a{margin-right:.8rem}#walk:not([hidden])~section .card{scroll-margin-top:4rem}
 .rows{padding-left:1.2rem}.rows li{overflow-wrap:anywhere;padding:.1rem 0}
 .heat td.none{color:var(--muted)}
 .legend{display:flex;align-items:center;gap:.4rem;font-size:.84rem;color:var(--muted);flex-wrap:wrap}
