@@ -72,6 +72,11 @@ def viewed(served: tuple[Run, str]) -> Iterator[str]:
         yield url
 
 
+def axe_core() -> str:
+    """The script of axe-core, to be evaluated through the debugger: the page's own policy stands."""
+    return (files("axe_playwright_python") / "axe.min.js").read_text("utf-8")
+
+
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 375, "height": 800}
 
 
@@ -386,7 +391,7 @@ def test_axe_core_finds_nothing_serious_and_no_page_scrolls_sideways(
             "skills": f"{many}1",
         }  # fmt: skip
         found = pages_of(url, viewed, more)
-        script = (files("axe_playwright_python") / "axe.min.js").read_text("utf-8")
+        script = axe_core()
         page = page_of(browser, scheme, size)
         page.goto(f"{url}ann/2")
         page.keyboard.press("s")
@@ -395,7 +400,7 @@ def test_axe_core_finds_nothing_serious_and_no_page_scrolls_sideways(
             page.goto(address)
             page.evaluate("document.querySelectorAll('details').forEach((each, at) => { each.open = at < 5; })")
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} scrolls sideways"
-            page.evaluate(script)  # through the debugger: the page's own policy stands
+            page.evaluate(script)
             said = page.evaluate("axe.run({resultTypes: ['violations']})")
             bad = [(each["id"], [node["html"] for node in each["nodes"]][:3]) for each in said["violations"]
                    if each["impact"] in ("serious", "critical")]  # fmt: skip

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import pytest
-from test_browser import browser, page_of, report
+from test_browser import axe_core, browser, page_of, report
 from test_report_bad_input import EVIL
 from test_report_runs import made
 
@@ -161,10 +160,7 @@ def test_hostile_names_run_nothing(browser: Any, hostile: Path) -> None:
 def test_axe_core_finds_no_serious_violation_in_a_report(
     browser: Any, report: Path, small: Path, both: Path, scheme: str
 ) -> None:
-    axe = os.environ.get("JUDGEBENCH_AXE")
-    if not axe:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("JUDGEBENCH_AXE does not name axe-core's file")
-    script = Path(axe).read_text("utf-8")
+    script = axe_core()
     index = report.parent / "report-items" / "index.html"
     for path in (report, index, report.parent / "report-items" / "page-0001.html", small, both):
         page = page_of(browser, scheme)
