@@ -36,10 +36,11 @@ results = judgebench.run(
 
 # %% [markdown]
 # ## What came out
-# Everything is a pandas frame, read from the run folder.
+# Everything is a pandas frame, read from the run folder. Answers are read by a flexible rule (`accuracy`) and by a
+# strict one (`accuracy_strict`), which takes nothing but the form that was asked for.
 
 # %%
-accuracy = results.ratings.query("method == 'accuracy'")[["model", "value", "low", "high", "n"]]
+accuracy = results.ratings.query("method == 'accuracy'")[["dimension", "model", "value", "low", "high", "n"]]
 print(accuracy.to_string(index=False))
 
 # %%
@@ -69,7 +70,10 @@ print("position bias", bias["position_bias"], "consistency", bias["consistency"]
 
 # %%
 for comparison in judgebench.compare(folder / "tour", "adds", "guesses"):
-    print(comparison.suite, comparison.judge, comparison.method, comparison.value, comparison.low, comparison.high)
+    print(
+        f"{comparison.suite}, {comparison.dimension} by {comparison.judge}: {comparison.method} {comparison.value:.3f}"
+    )
+    print(f"  95 % interval {comparison.low:.3f} to {comparison.high:.3f}")
 
 # %%
 print(results.path / "report.html")

@@ -283,6 +283,9 @@ def _named(given: Sequence[str] | Mapping[str, Contestant]) -> list[tuple[str, C
 def _list(given: Sequence[str]) -> tuple[str, ...]:
     if isinstance(given, str):
         raise UserError(f"suites, models, judges and rubrics are given as a list: [{given!r}]")
+    if callable(given):
+        name = getattr(given, "__name__", "")
+        raise UserError(f"a function needs a name in the run: {{'{name if name.isidentifier() else 'mine'}': …}}")
     return tuple(given)
 
 

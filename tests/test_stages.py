@@ -148,7 +148,7 @@ def test_a_failed_call_is_no_zero_and_is_asked_again_next_time(files: dict[str, 
         return right(chat)
 
     model = ScriptedBackend.of(flaky)
-    with pytest.raises(TooManyUnscored, match=r"1 of 3 unscored \(no answer\)"):
+    with pytest.raises(TooManyUnscored, match=r"1 of 3 unscored \(no answer: http 500\)"):
         judgebench.run(files["run"], suite=[files["sums"]], model={"m": model})
     (row,) = headline(judgebench.load(files["run"]))
     assert (row["value"], row["n"], row["planned"], row["unscored"]) == (1.0, 2, 3, 1)
@@ -445,6 +445,7 @@ def test_what_is_wrong_is_said_before_anything_is_asked(files: dict[str, str]) -
             },
         ),
         ("are given as a list", {"suite": "mini-math"}),
+        ("a function needs a name in the run: {'right': …}", {"model": right}),
         ("'/' and '=' are not allowed", {"model": {"org/m": model}}),
     ]
     for says, change in cases:

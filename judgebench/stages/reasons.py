@@ -14,8 +14,16 @@ NOT_APPLICABLE = "not applicable"
 
 
 def reason(error: str) -> str:
-    """The kind of an error, short enough to count by: its head without numbers and addresses."""
-    head = error.partition(":")[0].strip()
+    """The kind of an error, short enough to count by: its head without numbers and addresses, of HTTP with its status.
+
+    >>> reason("http: 500 it broke (asked 7 times)"), reason("timeout: 30 s")
+    ('http 500', 'timeout')
+    """
+    head, _, rest = error.partition(":")
+    head = head.strip()
+    status = re.match(r" ([1-5]\d\d)\b", rest)
+    if head == "http" and status:
+        return f"http {status[1]}"
     if head == "unreadable":
         return re.sub(r"[-+]?\d+(\.\d+)?", "N", re.sub(r"'[^']*'", "'…'", error))[:80]
     if head == "no answer":

@@ -27,11 +27,21 @@ def refuse_unscored(summary: Mapping[str, Any], most: float) -> None:
             who = row.get("scorer") or row["judge"]
             why = max(row["reasons"], key=row["reasons"].get, default="")
             of = f" for {row['model']}" if "model" in row else f" by {row['rubric']}, {row['dimension']}"
-            bad.append(f"{who}{of} on {row['suite']}: {row['unscored']} of {row['planned']} unscored ({why})")
+            failed = _failures(summary, row) if why == "no answer" else ""
+            bad.append(f"{who}{of} on {row['suite']}: {row['unscored']} of {row['planned']} unscored ({why}{failed})")
             reasons.append(why)
     if bad:
         more = f" (and {len(bad) - 1} more like it)" if len(bad) > 1 else ""
         raise TooManyUnscored(f"over --max-unscored {most:g}: {bad[0]}{more}; the run is kept, and {_next(reasons)}")
+
+
+def _failures(summary: Mapping[str, Any], row: Row) -> str:
+    """What the calls behind answers that are not there ended with most often."""
+    counts: Counter[str] = Counter()
+    for each in summary.get("answers", ()):
+        if each["suite"] == row["suite"] and each["model"] == row.get("model", each["model"]):
+            counts.update(each["failures"])
+    return f": {counts.most_common(1)[0][0]}" if counts else ""
 
 
 def _next(reasons: Iterable[str]) -> str:
