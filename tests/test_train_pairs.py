@@ -123,6 +123,23 @@ def test_the_guard_finds_questions_whole_reworded_in_form_and_in_part(
     assert (overlap and (overlap.suite, overlap.item, overlap.how)) == found
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("Which is the largest?\nA. 84\nB. 13", None),
+        ("Which is the largest?\nA. 62\nB. 84\nC. 13", "2"),
+        ("Which is the largest? 13, 62 or 84?", "2"),
+        ("Which is the smallest? It is 7.", "4"),
+    ],
+)
+def test_of_questions_in_the_very_same_words_all_choices_tell_which_is_meant(text: str, found: str | None) -> None:
+    numbers = {"1": ("84", "20", "31"), "2": ("84", "13", "62"), "3": ("13", "95", "20")}
+    items = [Item(id=key, turns=("Which is the largest?",), choices=each) for key, each in numbers.items()]
+    items.append(Item(id="4", turns=("Which is the smallest?",), choices=("7", "8")))
+    overlap = Guard({"numbers": items}).overlap([text])
+    assert (overlap and overlap.item) == found
+
+
 @given(
     st.lists(st.sampled_from("abkmq347+我是"), min_size=3, max_size=40),
     st.text(max_size=30), st.text(max_size=30), st.randoms(use_true_random=False),

@@ -62,6 +62,8 @@ class _Question(Record, frozen=True, kw_only=True):
     words: Words
     choices: tuple[Words, ...]
     """Of which one must stand in the text too: those of a short question, as many questions share such words."""
+    whole: bool = False
+    """Whether all of them must: three questions of the suite have the very same words, and choices alone tell them."""
 
 
 class Guard:
@@ -69,7 +71,8 @@ class Guard:
 
     A text overlaps a question that equals it (``exact``), has the same words (``normalised``), or shares 13 words in a
     row with it (``n-gram``): of shorter questions all words in a row, with one of their choices somewhere in the text
-    where they have any, and are of fewer than 8 words (or 24 letters) or not alone in their words. Words cut up over
+    where they have any, and are of fewer than 8 words (or 24 letters) or not alone in their words; with all of their
+    choices where three questions of a suite are in the very same words. Words cut up over
     the texts of one row are looked for too, and words that are spaced in another way, by their letters in a row
     (``letters``), from 16 on. So a row that holds a question's words whole, however they are set, is always found, from
     3 words on. Words in a row that three questions of a suite share are its form, and count only for questions that
@@ -113,8 +116,9 @@ class Guard:
         ):
             for questions in found:
                 for question in questions:
-                    if not question.choices or any(
-                        _within(choice, each) for choice in question.choices for each in split
+                    enough = all if question.whole else any
+                    if not question.choices or enough(
+                        any(_within(choice, each) for each in split) for choice in question.choices
                     ):
                         return Overlap(suite=question.suite, item=question.item, how=how)  # type: ignore[arg-type]
         return None
@@ -146,7 +150,7 @@ class Guard:
                 continue
             alone = len(said) >= TELLING[0] and len("".join(said)) >= TELLING[1] and shared[said] == 1
             choices = () if alone or len(said) >= self.size else tuple(filter(None, map(words, item.choices)))
-            question = _Question(suite=suite, item=item.id, words=said, choices=choices)
+            question = _Question(suite=suite, item=item.id, words=said, choices=choices, whole=shared[said] >= COMMON)
             self._equal[text.strip()].append(question)
             self._same[said].append(question)
             if len(said) < SHORTEST:
