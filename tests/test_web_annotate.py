@@ -21,11 +21,12 @@ from judgebench.cli import main
 from judgebench.errors import RunConflict, UserError
 from judgebench.files import write_atomic
 from judgebench.report.markup import words
+from judgebench.report.visible import visible
 from judgebench.runs import Journal, Run
 from judgebench.stages.calibration import calibrate
 from judgebench.stages.games import games_of
 from judgebench.stages.label_agreement import agreement
-from judgebench.stages.label_csv import defused, export_csv, import_csv
+from judgebench.stages.label_csv import defused, export_csv, import_csv, restored
 from judgebench.stages.label_guides import guide_of
 from judgebench.stages.labelling import doubt, draw, plan_for
 from judgebench.stages.labels import SKIPPED, UNDONE, Labels
@@ -235,6 +236,25 @@ def test_cells_that_a_spreadsheet_would_run_are_defused(tmp_path: Path) -> None:
     assert "secret" not in text
     for row in csv.DictReader(text.splitlines()):
         assert row["answer_1"].startswith("'=HYPERLINK")
+
+
+def test_what_is_defused_is_restored_and_a_reason_of_any_form_comes_back_as_it_was(tmp_path: Path) -> None:
+    reasons = ["=1+1", "'=1", "''=1", "'tis hard", "-", " @x", "＝1", "plain", "a,b;c", 'say "no"', "|calc", "x\u200by"]
+    for reason in reasons:
+        cell = defused(reason)
+        assert not cell.lstrip(" ").startswith(("=", "+", "-", "@", "|", "＝"))
+        assert restored(cell) == visible(reason)
+    run = made(tmp_path / "r")
+    labels = labels_of(run)
+    for number, reason in enumerate(reasons):
+        labels.skip(number, reason)
+    export_csv(labels, tmp_path / "a.csv")
+    size = labels.file.stat().st_size
+    assert import_csv(labels, tmp_path / "a.csv") == (0, 12, 0)
+    assert labels.file.stat().st_size == size
+    other = labels_of(made(tmp_path / "s"))
+    assert import_csv(other, tmp_path / "a.csv") == (0, 12, 0)
+    assert [other.skip_reason(number) for number in range(12)] == [" ".join(visible(each).split()) for each in reasons]
 
 
 def test_a_csv_comes_back_in_any_order_with_semicolons_and_is_refused_whole_where_a_row_is_wrong(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import random
 import re
 import resource
 import signal
@@ -23,7 +24,7 @@ from test_web_annotate import HOSTILE, PAIRS, ask, labels_of, made, start
 
 from judgebench.errors import RunConflict, UserError
 from judgebench.report.visible import visible
-from judgebench.runs import Journal, Run
+from judgebench.runs import Journal, Run, read_records
 from judgebench.stages.labels import Labels
 from judgebench.types import Answer, Item, Verdict
 from judgebench.web.annotate_app import annotate_app
@@ -69,6 +70,25 @@ def test_a_file_is_read_on_from_where_it_ended_and_anew_where_it_is_another(tmp_
     assert followed.look() == ([], True)
     path.write_bytes(line)
     assert followed.look() == ([answer("1")], False)
+
+
+def test_however_a_file_is_cut_while_it_grows_every_record_is_found_once(tmp_path: Path) -> None:
+    path, draw = tmp_path / "m.jsonl", random.Random(0)
+    content = b"".join(
+        msgspec.json.encode(answer(str(number), "x" * draw.randrange(60))) + b"\n" for number in range(300)
+    )
+    followed, found, place = Followed(path, Answer), [], 0
+    while place < len(content):
+        more = draw.choice((1, 7, 50, 400))
+        with path.open("ab") as file:
+            file.write(content[place : place + more])
+        place += more
+        look = followed.look()
+        assert not look.anew
+        found += look.records
+        if draw.random() < 0.1:
+            assert found == list(read_records(path, Answer))
+    assert [each.item for each in found] == [str(number) for number in range(300)]
 
 
 def test_a_run_that_grows_shrinks_and_loses_files_is_shown_as_it_is_now(tmp_path: Path) -> None:
