@@ -197,7 +197,8 @@ def _solve(
     theta, hessian = maximise(points, ridge)
     # A table without ridge leaves the common level free: the inverse is taken on the space of θ that sum to 0.
     inverse = np.linalg.inv(hessian + 1 / m) - 1 / m if not ridge else np.linalg.inv(hessian)
-    residuals = scores - special.expit(theta[a] - theta[b])
+    chance = special.expit(theta[:, None] - theta[None, :])
+    residuals = scores - chance.ravel().take(a * m + b)
     covariance = inverse @ meat(a, b, residuals, codes, m) @ inverse
     errors = np.sqrt(np.clip(np.diag(covariance), 0, None))
     defined = clusters > 1 and bool(errors.max() > 1e-9)

@@ -80,7 +80,7 @@ def points_table(a: Codes, b: Codes, scores: Floats, m: int) -> Floats:
     """The m × m table of points that the row's model took from the column's."""
     key = a * m + b
     won = np.bincount(key, weights=scores, minlength=m * m).reshape(m, m)
-    lost = np.bincount(key, weights=1 - scores, minlength=m * m).reshape(m, m)
+    lost = np.bincount(key, minlength=m * m).reshape(m, m) - won
     return np.asarray(won + lost.T, dtype=np.float64)
 
 
