@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from judgebench.cli import main
 from judgebench.report import exact, heat, judge_record, overview
 from judgebench.report.behind import Behind, Where
 from judgebench.report.brief import brief_table
+from judgebench.report.calibrated import calibrated_table
 from judgebench.report.judged import groups, leaderboard
 from judgebench.report.tables import Cell, Table
 from judgebench.report.ways import Ways, compact, data
@@ -241,16 +241,24 @@ def test_people_and_judge_stand_beside_one_another_once_a_run_is_calibrated(tmp_
     page = Page((run.path / "report.html").read_text(encoding="utf-8"))
     assert "Judge and people" in page.text
     (row,) = [row for row in json.loads((run.path / "calibrated.json").read_text()) if row["model"] == "base"]
-    for prefix in ("judge_win_rate", "people_win_rate", "win_rate"):
+    for prefix in ("people_win_rate", "win_rate"):
         assert f"{row[prefix]:.3f} [" in page.text
-    assert "Computed before the last verdicts" not in page.text
+    summary = read_summary(run)
+    (judge,) = [r for r in summary["ratings"] if (r["model"], r["method"], r["judge"]) == ("base", "win-rate", "j")]
+    board = calibrated_table({**summary, "calibrated": [row]}, groups(summary)[-1])
+    assert cells(board, "Judge alone [95 % interval]")[0].sort == judge["value"]
+    assert cells(board, "Games")[0].sort == judge["n"] == ITEMS
+    assert "holds other verdicts now" not in page.text
     titles = {attributes.get("title") or "" for tag, attributes in page.elements if tag == "a"}
     assert any(title.startswith("20 items: judged by people or gold labels too · base") for title in titles)
     assert "Judge and people" in (run.path / "report.md").read_text(encoding="utf-8")
-    later = (run.path / "calibrated.json").stat().st_mtime + 10
-    os.utime(run.verdicts_file("j", "r"), (later, later))
+    with Journal(run.verdicts_file("j", "r")) as journal:
+        for shown in ((("base", 0), ("first", 0)), (("first", 0), ("base", 0))):
+            journal.append(Verdict(suite="talk", item="3", rubric="r@1", judge="j", kind="preference", shown=shown,
+                                   error="unreadable: no verdict"))  # fmt: skip
+    rate(run, Settings())
     report(run, quiet=True)
-    assert "Computed before the last verdicts" in (run.path / "report.html").read_text(encoding="utf-8")
+    assert "holds other verdicts now" in (run.path / "report.html").read_text(encoding="utf-8")
 
 
 def test_ratings_at_equal_length_stand_beside_those_as_judged(tmp_path: Path) -> None:

@@ -5,13 +5,24 @@ from __future__ import annotations
 from judgebench.report.behind import Where
 from judgebench.report.figures import count, estimate, points
 from judgebench.report.judged import Group, dimension_label
-from judgebench.report.tables import Cell, Column, Remarks, Summary, Table, distinct, matching, name_column
+from judgebench.report.tables import Cell, Column, Remarks, Row, Summary, Table, distinct, matching, name_column
 
 METHODS = {
     "ppi": "Together by PPI++: the judge's mean on everything, corrected by what people say on a random sample of it.",
     "augmented": "Together by augmented means: labels were drawn with known chances, and weigh by them.",
 }
 """How people and judge were put together → how it is said."""
+OLD = "The run holds other verdicts now: 'judgebench rate RUN --calibrate human' puts people and judge together anew."
+"""What is said where counts show that something was judged since."""
+
+
+def _alone(summary: Summary, group: Group, row: Row) -> Row:
+    """The judge's own win rate on everything; that on what nobody labelled, where the summary has none."""
+    of_model = {"dimension": row["dimension"], "model": row["model"], "method": "win-rate"}
+    for rating in matching(summary["ratings"], **group.fields, **of_model):
+        return rating
+    own = {"value": row["judge_win_rate"], "low": row["judge_low"], "high": row["judge_high"], "n": row["verdicts"]}
+    return own
 
 
 def calibrated_table(summary: Summary, group: Group) -> Table:
@@ -25,21 +36,24 @@ def calibrated_table(summary: Summary, group: Group) -> Table:
         Column(title="Elo, together [95 % interval]"),
         Column(title="Elo, joint bias model [95 % interval]"),
         Column(title="Labels", brief="labels"),
-        Column(title="Verdicts"),
+        Column(title="Games"),
     )
     remarks = Remarks()
     rows = []
+    grown = 0
     found = matching(summary.get("calibrated", ()), **group.fields)
     for row in sorted(found, key=lambda row: (row["dimension"], -row["win_rate"])):
         labelled = Where(of="labelled", suite=group.suite, judge=group.judge, rubric=group.rubric,
                          dimension=row["dimension"], model=row["model"])  # fmt: skip
+        alone = _alone(summary, group, row)
+        grown += alone["n"] not in (row["verdicts"], row["verdicts"] + row["labels"])
         rows.append(
             (
                 Cell(text=dimension_label(summary, group, row["dimension"])),
                 Cell(text=row["model"] + remarks.mark(row["note"])),
                 Cell(
-                    text=estimate(row["judge_win_rate"], row["judge_low"], row["judge_high"]),
-                    sort=row["judge_win_rate"],
+                    text=estimate(alone["value"], alone["low"], alone["high"]),
+                    sort=alone["value"],
                     where=group.where("games", row["dimension"], model=row["model"]),
                 ),
                 Cell(
@@ -53,11 +67,11 @@ def calibrated_table(summary: Summary, group: Group) -> Table:
                     text=estimate(row["joint_elo"], row["joint_low"], row["joint_high"], points), sort=row["joint_elo"]
                 ),
                 Cell(text=count(row["labels"]), sort=row["labels"], where=labelled),
-                Cell(text=count(row["verdicts"]), sort=row["verdicts"]),
+                Cell(text=count(alone["n"]), sort=alone["n"]),
             )
         )
     people = distinct(name for row in found for name in row["people"])
     below = [f"Win rates by {group.judge}, by people ({', '.join(people)}), and by both."] if rows else []
     below += [METHODS.get(method, method) for method in distinct(row["method"] for row in found)]
-    below += [summary["calibrated_note"]] if rows and summary.get("calibrated_note") else []
+    below += [OLD] if grown else []
     return Table(title="Judge and people", columns=columns, rows=tuple(rows), remarks=(*below, *remarks.lines()))

@@ -47,7 +47,6 @@ def controlled_table(summary: Summary, group: Group) -> Table:
     )
     kinds = dict.fromkeys(row["control"] for row in found)
     below = [*(EXPLAINED.get(kind, kind) for kind in kinds), *remarks.lines()]
-    below += [summary["controlled_note"]] if rows and summary.get("controlled_note") else []
     return Table(title="At equal length or style", columns=columns, rows=tuple(rows), remarks=tuple(below))
 
 

@@ -22,6 +22,8 @@ _MARKS = {"": "", "warn": "!", "bad": "!!"}
 _COLOURS = {"": "", "warn": "yellow", "bad": "bold red"}
 _SHARE = re.compile(r" \(\d+\.\d %\)")
 """A share beside a count: left out of a table that is too wide for the terminal; the counts say the same."""
+WIDTH = 80
+"""Columns that every table keeps to; a narrower terminal folds the lines itself, and no column is lost."""
 SLIVERS = 2
 """Lines into which a name may be folded; one that would be cut into more stands below its table, behind a key."""
 _ASCII = str.maketrans({"—": "-", "–": "-", "±": "+/-", "·": ".", "…": "...", "⏎": "\\n"})
@@ -120,6 +122,7 @@ def _print(table: Table, title: str, console: Console, keys: dict[str, str], *, 
 
     if not table.rows:
         return
+    console.width = max(console.width, WIDTH)  # in a narrower one columns without room would be left out
     console.print()
     _say(_text(title, console, "bold"), console)
     lines = box.SIMPLE_HEAD if console.is_terminal and not console.options.ascii_only else None

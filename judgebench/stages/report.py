@@ -170,7 +170,7 @@ def report(run: Run, *, quiet: bool = False) -> None:
     summary = read_summary(run)
     summary["cards"] = with_trials(run, card_rows(run, summary["verdicts"]))
     for kind, flag in (("calibrated", "--calibrate human"), ("controlled", "--control length")):
-        summary[kind], summary[f"{kind}_note"] = further_rows(run, f"{kind}.json", flag)
+        summary[kind] = further_rows(run, f"{kind}.json", flag)
     items = [(suite, item) for suite in run.manifest["suites"] for item in run.items(suite).values()]
     records = items, run.answers().values(), run.verdicts().values()
     written = set()
@@ -197,9 +197,8 @@ def with_trials(run: Run, rows: list[Row]) -> list[Row]:
     ]
 
 
-def further_rows(run: Run, name: str, flag: str) -> tuple[list[Row], str]:
-    """What ``rate`` last wrote into a file of its own, and that this is older than the verdicts where it is; nothing
-    where it was never asked for.
+def further_rows(run: Run, name: str, flag: str) -> list[Row]:
+    """What ``rate`` last wrote into a file of its own; nothing where it was never asked for.
 
     Args:
         run: whose file it is.
@@ -211,15 +210,12 @@ def further_rows(run: Run, name: str, flag: str) -> tuple[list[Row], str]:
     """
     path = run.path / name
     if not path.is_file():
-        return [], ""
+        return []
     try:
-        rows = msgspec.json.decode(path.read_bytes(), type=list[Row])
+        return msgspec.json.decode(path.read_bytes(), type=list[Row])
     except msgspec.DecodeError as error:
         again = f"'judgebench rate {run.path} {flag}' writes it anew"
         raise UserError(f"{path} is damaged: {error}; {again}") from error
-    newest = max((file.stat().st_mtime for file in (run.path / "verdicts").glob("*.jsonl")), default=0.0)
-    old = newest > path.stat().st_mtime
-    return rows, f"Computed before the last verdicts: 'judgebench rate RUN {flag}' does it anew." if old else ""
 
 
 def behind(run: Run, records: Records) -> Behind:
