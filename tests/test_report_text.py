@@ -76,6 +76,13 @@ def test_names_too_long_for_a_table_stand_below_it_in_full_behind_one_key_each(t
     assert "organisatio\n" not in said  # nothing is cut into slivers
 
 
+def test_a_narrower_terminal_loses_no_column():
+    raw = io.StringIO()
+    print_summary(summary(), Console(file=raw, width=50, force_terminal=True, color_system=None))
+    for heading in ("scored", "unex.", "trunc.", "Elo ± sd", "completion tokens"):
+        assert heading in raw.getvalue()
+
+
 def test_no_piped_line_ends_in_spaces():
     assert [line for line in printed(summary()).splitlines() if line != line.rstrip()] == []
 
