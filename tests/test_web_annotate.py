@@ -460,6 +460,12 @@ def test_the_page_is_blind_escapes_what_models_wrote_and_saves_before_it_says_so
     assert not run.verdicts_file("human@bob", "").exists()
     assert ask(f"{url}ann/undo", "POST", {"x": "1"})[0] == 303
     assert "0 labelled" in ask(f"{url}ann/1")[1]
+    assert "10 of 10 tasks are open" in ask(f"{url}ann/done")[1]
+    assert ask(f"{url}ann/3", "POST", {"skip": "1", "other": "too hard"})[0] == 303
+    overview = ask(f"{url}ann/done")[1]
+    assert "9 of 10 tasks are open" in overview
+    assert "skipped: too hard" in overview
+    assert "no random sample any more" in overview
     assert ask(f"{url}ann/99")[0] == 404
     assert ask(f"{url}eve/")[0] == 404
 

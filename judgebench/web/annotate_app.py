@@ -80,7 +80,11 @@ def annotate_app(people: Mapping[str, Labels]) -> Starlette:
 
     def done(request: Request) -> Response:
         labels = of(request)
-        return page(request, "labelled.html", name=request.path_params["name"], counts=labels.counts(),
+        tasks = [
+            (", ".join(labels.given(number).values()), labels.skip_reason(number))
+            for number in range(len(labels.plan.tasks))
+        ]
+        return page(request, "labelled.html", name=request.path_params["name"], counts=labels.counts(), tasks=tasks,
                     how=labels.plan.how, can_undo=bool(labels.history))  # fmt: skip
 
     async def post(request: Request) -> Response:
