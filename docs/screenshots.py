@@ -31,6 +31,8 @@ ITEM = "1"
 """Of mini-chat: the question that the viewer shows."""
 SHOWN = ("tiny-tuned", "tiny-tuned-sampled")
 """The models whose answers it shows side by side."""
+DRAW = ("--seed", "26")
+"""A draw of the labelling page that begins with two readable answers, which are few among these models'."""
 
 
 def make_run(folder: Path) -> Path:
@@ -93,7 +95,7 @@ def main() -> None:
                     f"{address}item?name=tiny-models&suite=mini-chat&item={ITEM}&left={SHOWN[0]}&right={SHOWN[1]}"
                 )
                 take(page, "view", scheme)
-            with serving(folder, "annotate", "tiny-models", "--as", "ann", "--labels", "40") as address:
+            with serving(folder, "annotate", "tiny-models", "--as", "ann", "--labels", "40", *DRAW) as address:
                 page.goto(address)
                 page.wait_for_url("**/ann/**")
                 take(page, "annotate", scheme)
