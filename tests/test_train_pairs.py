@@ -223,6 +223,13 @@ def test_a_question_is_not_found_in_words_that_are_its_own_only_in_part() -> Non
         assert guard.overlap([text]) is None
 
 
+def test_letters_in_a_row_end_where_a_number_does() -> None:
+    guard = Guard({"s": [Item(id="1", turns=("12 and what else makes 129?",))]})
+    assert guard.overlap(["So:12andwhatelsemakes129!"]).how == "letters"  # type: ignore[union-attr]
+    assert guard.overlap(["So: 12andwhatelsemakes1290"]) is None
+    assert guard.overlap(["So: 412andwhatelsemakes129"]) is None
+
+
 def test_mark_up_and_escapes_are_read_as_a_reader_sees_them() -> None:
     assert unescaped("a &lt; b &amp; c") == "a < b & c"
     assert words(unescaped("<p>Why%20is<br/>it\\u003f</p>")) == ("why", "is", "it")
@@ -254,6 +261,9 @@ def test_full_width_and_signs_are_read_as_a_person_would() -> None:
     assert words("Ｗhat is 3＋4?") == words("what is 3 + 4")
     assert words("well-known") == words("well known")
     assert words("10-4") != words("10 4")
+    assert words("W\u200bhat i\u00ads 3\u2060+4?\ufeff") == words("What is 3+4?")
+    assert words("Wháṫ іѕ 3−4×2") == words("what is 3-4*2")
+    assert words("add_two") == words("add two")
 
 
 # The stage ---------------------------------------------------------------------------------------------------------
