@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from judgebench.cli import main
@@ -105,6 +106,20 @@ def test_of_two_answers_an_exact_scorer_prefers_the_one_it_scores_higher_and_the
         ("2", "a"): "the dog\n\n[[C]]", ("2", "b"): "the dog\n\n[[C]]",
     }  # fmt: skip
     assert all(row["explained"] for row in rows)
+
+
+def test_grades_on_another_scale_are_no_lessons_in_the_rubrics(run: Run) -> None:
+    graded = [
+        Verdict(suite="three", item=item, judge="human@x", shown=(("a", 0),), kind="grade", scores=(4.0,), scale=scale)
+        for item, scale in {"1": (1.0, 5.0), "2": (1.0, 10.0)}.items()
+    ]
+    rubric = msgspec.structs.replace(
+        load_rubric("short.yaml"), mode="pointwise", scale=(1, 5), prompt="{fence} {question} {answer} {format}"
+    )
+    dropped: Counter[str] = Counter()
+    rows = list(rows_of(run, rubric, graded, "examples", "", dropped))
+    assert [(row["item"], row["messages"][-1]["content"]) for row in rows] == [("1", "Rating: [[4]]")]
+    assert dropped == {"graded on another scale than the rubric's": 1}
 
 
 def test_pairs_hold_the_right_verdict_and_the_opposite_one(run: Run) -> None:

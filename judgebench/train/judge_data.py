@@ -118,6 +118,11 @@ def rows_of(
         dropped: reason → rows left out, added to.
     """
     judge = RubricJudge("judge-data", rubric)
+    if rubric.mode != "pairwise":
+        given, wide = verdicts, parse.scale(rubric)
+        verdicts = [each for each in given if not each.scores or each.scale == wide]
+        if len(verdicts) < len(given):
+            dropped["graded on another scale than the rubric's"] += len(given) - len(verdicts)
     wanted = truths(verdicts, pairwise=rubric.mode == "pairwise")
     words: dict[Place, str] = {_place(each): each.reply for each in verdicts if each.reply and not _mute(each.judge)}
     scored = all(each.judge.startswith("exact@") for each in verdicts)
