@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="who labels, as human@NAME; repeat for more (default: the run's, or me)")  # fmt: skip
     group = parser.add_argument_group("what is labelled")
     group.add_argument("--rubric", default="", metavar="NAME", help="by which rubric (default: the run's only one)")
-    group.add_argument("--sample", metavar="random|unsure|disagree",
+    group.add_argument("--sample", metavar="random|unsure|disagree", choices=("random", "unsure", "disagree"),
                        help="at random (default; the only one that calibrates as it is), where judges are unsure "
                        "(chances are kept), or where they disagree")  # fmt: skip
     group.add_argument("--labels", type=int, metavar="N", help="tasks for each annotator (default 100)")

@@ -50,6 +50,7 @@ def serve(app: ASGIApp, port: int, paths: Iterable[str] = ("",)) -> None:
         for path in paths:
             sys.stdout.write(f"http://{HOST}:{bound}/{token}/{path}\n")
         sys.stdout.flush()
+        sys.stderr.write("open this in a browser on this machine; Ctrl-C ends it\n")
         config = uvicorn.Config(
             Guard(app, token, bound), log_level="warning", access_log=False, server_header=False, lifespan="off",
             timeout_graceful_shutdown=2,
