@@ -106,7 +106,7 @@ def draw(
     units = sorted(judged) if judged else sorted(_unjudged(run, guide))
     if not units:
         raise UserError(f"nothing to label: the run holds no answers that {guide.rubric} could compare or grade")
-    doubts = {unit: doubt(judged.get(unit, ())) for unit in units}
+    doubts = {} if how == "random" else {unit: doubt(judged.get(unit, ())) for unit in units}
     items: dict[tuple[str, str], float] = {}
     chances: dict[Unit, float | None]
     if how == "random":
