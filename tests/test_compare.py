@@ -140,6 +140,18 @@ def test_as_good_as_needs_a_margin_and_enough_questions(run: Run) -> None:
         _found(run, ("b", "c"), margin=0.0)
 
 
+def test_a_margin_without_anything_to_test_by_is_said_and_not_passed_over(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    same = {name: lambda chat: "The answer is 42" for name in "ab"}
+    judgebench.run(tmp_path / "r", suite=["mini-math"], model=same)
+    capsys.readouterr()
+    assert _main(stage, Run(tmp_path / "r"), "a", "b", "--margin", "0.1") == 0
+    said = capsys.readouterr().out
+    assert "no test within 0.1: no variation between questions to test by" in said
+    assert "as good as" not in said
+
+
 def test_the_bootstrap_is_seeded_and_close_to_the_interval(run: Run) -> None:
     one = _found(run, ("a", "b"), bootstrap=500, seed=3)["a", "b", "j", "grade"]
     assert one.bootstrap == _found(run, ("a", "b"), bootstrap=500, seed=3)["a", "b", "j", "grade"].bootstrap
@@ -156,7 +168,15 @@ def _main(module, run: Run, *words: str) -> int:
 def test_the_command_says_it_all_in_words(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert _main(stage, run, "a", "c", "--calibrate", "human", "--margin", "0.1", "--bootstrap", "200") == 0
     said = capsys.readouterr().out
-    for words in ("people and judge: 0.", "judge alone: 0.", "people alone: 0.", "within 0.1:", "B=200", "(Holm)"):
+    for words in (
+        "people and judge: 0.",
+        "judge alone: 0.",
+        "people alone: 0.",
+        "within 0.1:",
+        "90 % of the win rate less 0.5: [",
+        "B=200",
+        "(Holm)",
+    ):
         assert words in said
     assert _main(stage, run, "--all", "--json") == 0
     assert len(json.loads(capsys.readouterr().out)) == 9
