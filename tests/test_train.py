@@ -16,8 +16,18 @@ from judgebench.backends.hf import HFBackend
 from judgebench.cli import main
 from judgebench.errors import RunConflict, UserError
 from judgebench.runs import Run
+from judgebench.train.quiet import quiet_libraries
 from judgebench.train.record import TrainingRecord, read_record
 from judgebench.types import Message, Model, Request, Sampling
+
+
+@pytest.fixture(scope="module", autouse=True)
+def training_libraries() -> None:
+    """Loads what the stages train with, once, so that a test's time is its own."""
+    with quiet_libraries():
+        import peft  # noqa: F401
+        from trl import DPOTrainer, SFTTrainer  # noqa: F401
+
 
 SHORT = ["--steps", "2", "--batch-size", "2", "--learning-rate", "1e-3", "--log-every", "1", "--quiet"]
 
