@@ -291,3 +291,12 @@ def test_every_pair_is_a_game_or_left_out_with_a_reason(table, policy):
     games, left_out = debias.games(double(table), policy)
     assert len(games) + len(left_out) == len(table) * (2 if policy == "each" else 1)
     assert all(entry.reason for entry in left_out)
+
+
+def test_a_share_off_its_scale_is_refused_and_never_cut_to_it():
+    shown = verdict(1, "A", "B", 1.0)
+    off = msgspec.structs.replace(shown, scores=(3.0, 0.0))
+    for read in (debias.points_of, debias.first_points):
+        assert read(shown) == 1.0
+        with pytest.raises(UserError, match=r"shared \[3.0, 0.0\] between two answers on a scale from 0 to 1"):
+            read(off)

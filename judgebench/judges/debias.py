@@ -313,7 +313,13 @@ def _read(verdict: Verdict, order: int) -> _Order:
     bottom, top = verdict.scale
     if not top > bottom:
         raise UserError(f"item {verdict.item!r}: a scale runs from low to high, found {bottom:g} to {top:g}")
-    return _Order(min(1.0, max(0.0, (1 + (left - right) / (top - bottom)) / 2)), left - right)
+    share = (1 + (left - right) / (top - bottom)) / 2
+    if not -SLACK <= share <= 1 + SLACK:
+        raise UserError(
+            f"item {verdict.item!r}: {verdict.judge} shared {list(verdict.scores)} between two answers on a scale from "
+            f"{bottom:g} to {top:g}"
+        )
+    return _Order(min(1.0, max(0.0, share)), left - right)
 
 
 def _asked(found: _Orders) -> list[Literal["first", "second"]]:
