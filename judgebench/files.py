@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 import urllib.parse
 from pathlib import Path
@@ -88,11 +89,46 @@ def shipped(kind: str) -> Path:
 def write_atomic(path: str | Path, content: str | bytes) -> None:
     """Nothing; the file holds ``content`` afterwards, whole, or what it held before.
 
+    A symbolic link stays, and its target is replaced. A pipe or a device that takes characters stays too: ``content``
+    is written into it, as a shell's ``>`` does.
+
     Raises:
-        UserError: the disk is full or the folder cannot be written.
+        UserError: the disk is full, the folder cannot be written, or ``path`` is a folder, a socket or a disk.
     """
     path = Path(path)
     data = content.encode() if isinstance(content, str) else content
+    try:
+        if _takes_a_stream(path):
+            with path.open("wb", buffering=0) as stream:
+                left = memoryview(data)
+                while left:
+                    left = left[stream.write(left) or 0 :]
+        else:
+            _replace(Path(os.path.realpath(path)) if path.is_symlink() else path, data)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def _takes_a_stream(path: Path) -> bool:
+    """Whether what is there is a pipe or a device of characters; False where a file is, or nothing.
+
+    Raises:
+        UserError: it is a folder, a socket or a device of blocks.
+        OSError: it cannot be looked at.
+    """
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return False
+    if stat.S_ISREG(mode):
+        return False
+    if stat.S_ISFIFO(mode) or stat.S_ISCHR(mode):
+        return True
+    kind = "a folder" if stat.S_ISDIR(mode) else "a socket" if stat.S_ISSOCK(mode) else "a disk"
+    raise UserError(f"{path}: is {kind}; a file is needed")
+
+
+def _replace(path: Path, data: bytes) -> None:
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -106,8 +142,6 @@ def write_atomic(path: str | Path, content: str | bytes) -> None:
         Path(temporary).chmod(0o666 & ~mask)
         Path(temporary).replace(path)
         sync_folder(path.parent)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written: {error.strerror or error}") from error
     finally:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)

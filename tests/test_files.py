@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import socket
+import threading
 from pathlib import Path
 from typing import Any, Literal
 
@@ -150,6 +152,71 @@ def test_an_atomic_write_replaces_whole_and_leaves_nothing_beside(tmp_path: Path
     assert [each.name for each in path.parent.iterdir()] == ["a.txt"]
     with pytest.raises(UserError, match="cannot be written"):
         write_atomic(path / "below", "x")
+
+
+def test_a_symbolic_link_stays_and_its_target_is_written(tmp_path: Path) -> None:
+    target, link = tmp_path / "elsewhere" / "target.txt", tmp_path / "link.txt"
+    link.symlink_to(target)  # to nothing yet
+    for content in ("made", "replaced"):
+        write_atomic(link, content)
+        assert link.is_symlink()
+        assert not target.is_symlink()
+        assert target.read_text(encoding="utf-8") == content
+    second = tmp_path / "second"
+    second.symlink_to(link.name)  # relative, and to a link
+    write_atomic(second, "through both")
+    assert second.is_symlink()
+    assert link.is_symlink()
+    assert target.read_text(encoding="utf-8") == "through both"
+    assert [each.name for each in target.parent.iterdir()] == ["target.txt"]
+
+
+def test_a_link_that_leads_to_itself_is_refused_in_one_line(tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(link)
+    with pytest.raises(UserError, match="cannot be written") as caught:
+        write_atomic(link, "x")
+    assert "\n" not in str(caught.value)
+    assert link.is_symlink()
+
+
+def test_a_pipe_is_written_into_and_stays_a_pipe(tmp_path: Path) -> None:
+    pipe, heard = tmp_path / "pipe", []
+    os.mkfifo(pipe)
+    content = "ä" * 200_000  # more than a pipe holds
+    reader = threading.Thread(target=lambda: heard.append(pipe.read_text(encoding="utf-8")), daemon=True)
+    reader.start()
+    write_atomic(pipe, content)
+    reader.join(30)
+    assert heard == [content]
+    assert pipe.is_fifo()
+    assert list(tmp_path.iterdir()) == [pipe]
+
+
+def test_a_link_to_a_pipe_is_written_into_too(tmp_path: Path) -> None:
+    pipe, link, heard = tmp_path / "pipe", tmp_path / "link", []
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    reader = threading.Thread(target=lambda: heard.append(pipe.read_bytes()), daemon=True)
+    reader.start()
+    write_atomic(link, b"through")
+    reader.join(30)
+    assert heard == [b"through"]
+    assert link.is_symlink()
+    assert pipe.is_fifo()
+
+
+def test_a_socket_and_a_folder_are_refused_and_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # a socket's address may be no longer than some 100 bytes
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("socket")
+        for path, kind in ((tmp_path / "socket", "a socket"), (folder, "a folder")):
+            with pytest.raises(UserError, match=f"is {kind}; a file is needed"):
+                write_atomic(path, "x")
+        assert (tmp_path / "socket").is_socket()
+    assert folder.is_dir()
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
