@@ -37,6 +37,7 @@ def here(tmp_path: Path) -> Path:
         "\ndef fails(chat):\n    raise ValueError('nothing to say')\n", encoding="utf-8",
     )  # fmt: skip
     (tmp_path / "empty.yaml").write_text("")
+    (tmp_path / "folder").mkdir()
     (tmp_path / "broken.yaml").write_text("name: x\n  - a: b\nc: {\n")
     return tmp_path
 
@@ -77,6 +78,7 @@ MISTAKES = [
     (["run", "x", "--suite", "nothing.yaml", "--model", "hf/x"], "nothing.yaml"),
     (["run", "x", "--suite", "mmul", "--model", "hf/x"], "did you mean 'mmlu'?"),
     (["run", "x", "--suite", "sums.yaml", "--model", "hf"], "is not [NAME=]BACKEND/ID"),
+    (["run", "x", "--suite", "sums.yaml", "--model", "m=folder"], "did you mean m=hf/folder?"),
     (["run", "x", "--suite", "sums.yaml", "--model", "hf/not/a/model"], "not/a/model"),
     (["run", "x", "--suite", "sums.yaml", "--model", "m=scripted/model.py:tow"], "tow"),
     (["run", "x", "--suite", "sums.yaml", "--model", "m=replay/none.jsonl"], "none.jsonl"),

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from judgebench import plugins
 from judgebench.errors import UserError
 from judgebench.types import Model
+
+LOCAL = "hf"
+"""The backend that a folder is most likely meant for."""
 
 
 def parse_options(texts: list[str]) -> dict[str, Any]:
@@ -41,6 +46,9 @@ def parse_model(text: str) -> Model:
     elif not name:
         raise UserError(f"--model {text!r}: the name before '=' is empty")
     backend, slash, identifier = rest.partition("/")
+    if backend != "baseline" and backend not in plugins.names("backends") and Path(rest).is_dir():
+        named = f"{name}={LOCAL}/{rest}" if name else f"{LOCAL}/{rest}"
+        raise UserError(f"{text!r} names a folder and no backend: did you mean {named}?")
     if not slash or not backend or not identifier:
         raise UserError(f"{text!r} is not [NAME=]BACKEND/ID, such as hf/path/to/model or openai/model-name")
     if backend == "baseline":
