@@ -23,12 +23,14 @@ from judgebench.files import write_atomic
 from judgebench.report.markup import words
 from judgebench.report.visible import visible
 from judgebench.runs import Journal, Run
+from judgebench.stages import escalate
 from judgebench.stages.calibration import calibrate
+from judgebench.stages.comparisons import Extras, compare_pairs
 from judgebench.stages.games import games_of
 from judgebench.stages.label_agreement import agreement
 from judgebench.stages.label_csv import defused, export_csv, import_csv, restored
 from judgebench.stages.label_guides import guide_of
-from judgebench.stages.labelling import doubt, draw, plan_for
+from judgebench.stages.labelling import annotator_name, doubt, draw, plan_for
 from judgebench.stages.labels import SKIPPED, UNDONE, Labels
 from judgebench.types import Answer, Item, Verdict
 
@@ -188,6 +190,50 @@ def test_two_windows_do_not_overwrite_one_another(tmp_path: Path) -> None:
     assert labels.given(0) == {"overall": "1"}
     labels.label(0, {"overall": "2"}, was=labels.state(0))
     assert labels.given(0) == {"overall": "2"}
+
+
+def test_an_undo_takes_back_only_what_its_window_saw(tmp_path: Path) -> None:
+    run = made(tmp_path / "r")
+    one, two = labels_of(run), labels_of(Run(run.path))
+    one.label(0, {"overall": "1"}, was="new")
+    seen = one.last()
+    two.refresh()
+    two.label(1, {"overall": "2"}, was="new")
+    with pytest.raises(RunConflict, match="nothing was undone"):
+        one.undo(was=seen)
+    assert labels_of(Run(run.path)).counts().labelled == 2
+    assert one.undo(was=one.last()) == 1
+    one.label(0, {"overall": "3"}, was=one.state(0))  # the same task, another label
+    with pytest.raises(RunConflict, match="nothing was undone"):
+        one.undo(was=seen)
+    assert one.undo(was=one.last()) == 0
+    assert one.last() == ""
+    assert one.undo(was="") is None
+    with pytest.raises(RunConflict, match="nothing was undone"):
+        one.undo(was=seen)
+
+
+def test_a_reason_that_is_too_long_is_refused_and_one_spaced_otherwise_is_not_written_twice(tmp_path: Path) -> None:
+    labels = labels_of(made(tmp_path / "r", 4))
+    with pytest.raises(UserError, match="at most 500 characters, this one has 501"):
+        labels.skip(0, "x" * 501)
+    labels.skip(0, "x " * 249 + "yz")
+    table = tmp_path / "a.csv"
+    export_csv(labels, table)
+    before = labels.file.read_bytes()
+    write_atomic(table, table.read_text("utf-8-sig").replace("x x x x", "x  x x x", 1).encode())
+    assert import_csv(labels, table) == (0, 1, 3)
+    assert labels.file.read_bytes() == before
+    write_atomic(table, table.read_text("utf-8-sig").replace("x x", f"{'x' * 300} x", 1).encode())
+    with pytest.raises(UserError, match="row 2: a reason has at most 500 characters"):
+        import_csv(labels, table)
+    assert labels.file.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", [".", "..", ".hidden", "human@..", "a/b", "a\\b", ""])
+def test_an_annotators_name_is_a_safe_part_of_an_address(name: str) -> None:
+    with pytest.raises(UserError, match="--as"):
+        annotator_name(name)
 
 
 def test_grades_need_a_label_on_every_dimension_and_ordinal_ones_are_letters_from_the_best(tmp_path: Path) -> None:
@@ -458,7 +504,14 @@ def test_the_page_is_blind_escapes_what_models_wrote_and_saves_before_it_says_so
     assert "not saved" in text
     assert ask(f"{url}bob/1", "POST", {"label:overall": "9"})[0] == 409
     assert not run.verdicts_file("human@bob", "").exists()
-    assert ask(f"{url}ann/undo", "POST", {"x": "1"})[0] == 303
+    last = re.search(r'name="last" value="([^"]*)"', ask(f"{url}ann/2")[1])[1]
+    assert ask(f"{url}ann/2", "POST", {"label:overall": "1", "was": "new"})[0] == 303
+    status, text, _ = ask(f"{url}ann/undo", "POST", {"last": last}, Accept="application/json")
+    assert (status, "nothing was undone" in text) == (409, True)
+    assert "2 labelled" in ask(f"{url}ann/1")[1]
+    for _ in range(2):
+        last = re.search(r'name="last" value="([^"]*)"', ask(f"{url}ann/2")[1])[1]
+        assert ask(f"{url}ann/undo", "POST", {"last": last})[0] == 303
     assert "0 labelled" in ask(f"{url}ann/1")[1]
     assert "10 of 10 tasks are open" in ask(f"{url}ann/done")[1]
     assert ask(f"{url}ann/3", "POST", {"skip": "1", "other": "too hard"})[0] == 303
@@ -518,8 +571,14 @@ def test_labels_calibrate_at_once_those_drawn_by_doubt_keep_every_chance_and_pic
     picked = labels_of(other, how="disagree", size=20)
     for number in range(len(picked.plan.tasks)):
         picked.label(number, {"overall": "2"})
-    with pytest.raises(UserError, match="--random-labels"):
-        calibrate(Run(other.path), "human")
+    for declared in (False, True):
+        with pytest.raises(UserError, match="manifest records --sample disagree") as refusal:
+            calibrate(Run(other.path), "human", declared=declared)
+        assert "--random-labels" not in str(refusal.value)
+        with pytest.raises(UserError, match="manifest records --sample disagree"):
+            compare_pairs([Run(other.path)], None, Extras(calibrate="human", random_labels=declared))
+        with pytest.raises(UserError, match="manifest records --sample disagree"):
+            escalate.select(Run(other.path), ("j",), "human", (0.8, 0.1), declared=declared)
     third = made(tmp_path / "t", 60)
     unsure = labels_of(third, how="unsure", size=20)
     unsure.label(0, {"overall": "2"})

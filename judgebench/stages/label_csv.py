@@ -14,7 +14,7 @@ from pathlib import Path
 from judgebench.errors import UserError
 from judgebench.files import read_bytes, write_atomic
 from judgebench.report.visible import visible
-from judgebench.stages.labels import Labels
+from judgebench.stages.labels import Labels, reason_of
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%", "＝", "＋", "－", "＠")
 """First characters at which a spreadsheet may take a cell for a formula; some take the wide forms too."""
@@ -120,6 +120,8 @@ def import_csv(labels: Labels, path: Path) -> tuple[int, int, int]:
         try:
             for name, code in () if reason else given.items():
                 labels.plan.guide.scores_of(name, code)
+            if reason and visible(labels.skip_reason(number)) != reason:
+                reason = reason_of(reason)
         except UserError as error:
             raise UserError(f"{path}: row {line}: {error}") from None
         found.append((number, given, reason))

@@ -2,7 +2,8 @@
 
 A run says so in its manifest, under ``judges`` → ``human@NAME``: ``sample`` is ``random``, or ``active`` with
 ``chances`` (suite → item → chance of a label, of every item that could have been drawn, all above 0) and ``drawn``
-(suite → the items drawn). What is drawn is an item with all its pairs. Without either no estimate by labels holds.
+(suite → the items drawn). What is drawn is an item with all its pairs. Without either no estimate by labels holds, and
+by labels picked where judges disagree (``disagree``) none does.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from typing import Any, NamedTuple
 from judgebench.errors import UserError
 from judgebench.runs import Run
 
-RANDOM, ACTIVE = "random", "active"
-"""What ``sample`` may say."""
+RANDOM, ACTIVE, PICKED = "random", "active", "disagree"
+"""What ``sample`` may say; by the last no estimate holds, whatever is declared."""
 SKIPPED = "skipped: "
 """Begins the error of a person's verdict on what they did not want to label; their reason follows."""
 
@@ -81,6 +82,8 @@ def sample_of(runs: Sequence[Run], people: Sequence[str], *, declared: bool) -> 
     Raises:
         UserError: nothing says how; people or runs whose labels came about in different ways.
     """
+    for run in runs:
+        refuse_picked(run, people)
     records = [record_of(run, name) for run in runs for name in people if name in run.manifest["judges"]]
     active = [record for record in records if record.get("sample") == ACTIVE]
     if not active:
@@ -109,12 +112,28 @@ def _skipped(run: Run, person: str) -> int:
     return len({(each.suite, each.item, each.turn, each.shown) for each in said if each.error.startswith(SKIPPED)})
 
 
+def refuse_picked(run: Run, people: Sequence[str]) -> None:
+    """Nothing, unless the manifest says that someone's labels were picked where judges disagree.
+
+    Raises:
+        UserError: it says so.
+    """
+    picked = [name for name in people if record_of(run, name).get("sample") == PICKED]
+    if picked:
+        raise UserError(
+            f"{picked[0]}: the manifest records --sample {PICKED}: these labels were picked where judges disagree, and "
+            "are no random sample of what was judged; no estimate by them holds ('annotate --sample random' asks for "
+            "labels by which one does)"
+        )
+
+
 def refuse_unsampled(run: Run, people: Sequence[str], *, declared: bool) -> None:
     """Nothing, when the labels are a random sample by the run's manifest or by declaration.
 
     Raises:
-        UserError: neither says so.
+        UserError: neither says so, or the manifest says otherwise.
     """
+    refuse_picked(run, people)
     unknown = [name for name in people if record_of(run, name).get("sample") != RANDOM]
     active = [name for name in unknown if record_of(run, name).get("sample") == ACTIVE]
     if active:

@@ -71,11 +71,13 @@ def annotator_name(text: str) -> str:
     """``human@NAME`` of a name as given.
 
     Raises:
-        UserError: it is empty, too long, or holds other than letters, digits, '.', '_' and '-'.
+        UserError: it is empty, too long, begins with '.', or holds other than letters, digits, '.', '_' and '-'.
     """
     name = text.removeprefix("human@")
     if not name or len(name) > 60 or not all(letter.isalnum() or letter in "._-" for letter in name):
         raise UserError(f"--as {text!r}: a name of letters, digits, '.', '_' and '-' is needed")
+    if name.startswith("."):
+        raise UserError(f"--as {text!r}: a name must not begin with '.': it is part of addresses and files")
     if name == "gold":
         raise UserError("--as gold: gold labels are no annotator's; take another name")
     return f"human@{name}"

@@ -28,6 +28,8 @@ SKIP_REASONS = ("cannot tell", "beyond my knowledge", "broken or empty answer", 
 """Reasons that the page offers; any other text may be given."""
 MOST_REASON = 500
 """Characters of a reason."""
+ELSEWHERE = "something was labelled, skipped or taken back in another window meanwhile; nothing was undone"
+"""Why an undo is refused."""
 DOES_NOT_APPLY = "not applicable: the annotator says so"
 """Error of a verdict whose label is ``N/A``."""
 
@@ -41,6 +43,20 @@ class Counts(NamedTuple):
     """Tasks skipped with a reason."""
     total: int
     """Tasks in all."""
+
+
+def reason_of(text: str) -> str:
+    """A reason for a skip as it is kept: words with single spaces.
+
+    Raises:
+        UserError: it is empty, or longer than `MOST_REASON`.
+    """
+    reason = " ".join(text.split())
+    if not reason:
+        raise UserError("a skipped task needs a reason")
+    if len(reason) > MOST_REASON:
+        raise UserError(f"a reason has at most {MOST_REASON} characters, this one has {len(reason)}")
+    return reason
 
 
 class _Marks(msgspec.Struct, frozen=True):
@@ -250,9 +266,7 @@ class Labels:
 
     def _skipped(self, number: int, reason: str) -> list[Verdict]:
         task = self._task(number)
-        reason = " ".join(reason.split())[:MOST_REASON]
-        if not reason:
-            raise UserError("a skipped task needs a reason")
+        reason = reason_of(reason)
         return [self._verdict(task, name, error=SKIPPED + reason) for name in task.dimensions]
 
     def take(self, labels: Mapping[int, Mapping[str, str]], skipped: Mapping[int, str]) -> None:
@@ -270,13 +284,28 @@ class Labels:
         if many:
             self._write(sorted(many, key=lambda each: each[0]), None)
 
-    def undo(self) -> int | None:
-        """Takes back the last label or skip and returns its task; None where there is none."""
+    def last(self) -> str:
+        """Names the last label or skip, which `undo` takes back; empty where there is none."""
+        return f"{self.history[-1] + 1}: {self.state(self.history[-1])}" if self.history else ""
+
+    def undo(self, *, was: str | None = None) -> int | None:
+        """Takes back the last label or skip and returns its task; None where there is none.
+
+        Args:
+            was: what the annotator saw as the `last`; None takes back whatever it is.
+
+        Raises:
+            RunConflict: another window labelled, skipped or took back something meanwhile.
+        """
+        self.refresh()
+        if was is not None and was != self.last():
+            raise RunConflict(ELSEWHERE)
         if not self.history:
             return None
-        number = self.history[-1]
+        number, state = self.history[-1], self.state(self.history[-1])
         task = self._task(number)
-        self._write([(number, [self._verdict(task, name, error=UNDONE) for name in task.dimensions])], None)
+        said = [self._verdict(task, name, error=UNDONE) for name in task.dimensions]
+        self._write([(number, said)], state, last=number)
         return number
 
     def _task(self, number: int) -> Task:
@@ -295,7 +324,9 @@ class Labels:
             scores=scores, scale=guide.scale, error=error, reply=reply, seen=digest(shown, task.turn),
         )  # fmt: skip
 
-    def _write(self, many: Sequence[tuple[int, Sequence[Verdict]]], was: str | None) -> None:
+    def _write(
+        self, many: Sequence[tuple[int, Sequence[Verdict]]], was: str | None, *, last: int | None = None
+    ) -> None:
         with self._lock:
             self._register()
             try:
@@ -303,6 +334,8 @@ class Labels:
                     self._catch_up()
                     if was is not None and any(was != self.state(number) for number, _ in many):
                         raise RunConflict("this was labelled in another window meanwhile; your label was not saved")
+                    if last is not None and self.history[-1:] != [last]:
+                        raise RunConflict(ELSEWHERE)
                     self._stamp = None
                     journal.append(*(verdict for _, verdicts in many for verdict in verdicts))
                     journal.sync()

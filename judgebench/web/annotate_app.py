@@ -62,7 +62,7 @@ def annotate_app(people: Mapping[str, Labels]) -> Starlette:
             request, "task.html", name=request.path_params["name"], number=number, guide=plan.guide, fields=fields,
             questions=questions, talks=talks, counts=labels.counts(), state=labels.state(number),
             given=labels.given(number), skipped=labels.skip_reason(number), reasons=SKIP_REASONS,
-            total=len(plan.tasks), can_undo=bool(labels.history), told=plan.guide.told(item),
+            total=len(plan.tasks), last=labels.last(), told=plan.guide.told(item),
             reference=item.reference if "{reference}" in plan.guide.prompt else (), longest=MOST_CHARACTERS,
             keys=_keys([choice.code for choice in plan.guide.choices]),
             at_once=len(fields) == 1 and bool(plan.guide.choices),
@@ -85,7 +85,7 @@ def annotate_app(people: Mapping[str, Labels]) -> Starlette:
             for number in range(len(labels.plan.tasks))
         ]
         return page(request, "labelled.html", name=request.path_params["name"], counts=labels.counts(), tasks=tasks,
-                    how=labels.plan.how, can_undo=bool(labels.history))  # fmt: skip
+                    how=labels.plan.how, last=labels.last())  # fmt: skip
 
     async def post(request: Request) -> Response:
         labels = of(request)
@@ -105,8 +105,9 @@ def annotate_app(people: Mapping[str, Labels]) -> Starlette:
 
     async def undo(request: Request) -> Response:
         labels = of(request)
+        sent = parse_qs((await request.body()).decode("utf-8", "replace"), keep_blank_values=True)
         try:
-            number = await run_in_threadpool(labels.undo)
+            number = await run_in_threadpool(labels.undo, was=sent["last"][-1] if "last" in sent else None)
         except UserError as error:
             return _not_saved(request, str(error))
         return _go(request, labels, labels.next_open() if number is None else number)
