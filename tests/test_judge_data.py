@@ -108,6 +108,49 @@ def test_of_two_answers_an_exact_scorer_prefers_the_one_it_scores_higher_and_the
     assert all(row["explained"] for row in rows)
 
 
+def said_of(
+    run: Run, given: list[Verdict], form: str = "examples", column: str = "messages"
+) -> dict[tuple[str, str], str]:
+    rows = rows_of(run, load_rubric("short.yaml"), given, form, "", Counter())
+    return {(row["item"], row["shown"][0][0]): row[column][-1]["content"] for row in rows}
+
+
+def preference(who: str, shown: str, scores: tuple[float, float], reply: str = "", item: str = "1") -> Verdict:
+    pair = ((shown[0], 0), (shown[1], 0))
+    return Verdict(suite="three", item=item, judge=who, shown=pair, kind="preference", scores=scores, reply=reply)
+
+
+def test_only_words_of_those_whose_verdict_is_taught_explain_it(run: Run) -> None:
+    overruled = preference("human@x", "ab", (1.0, 0.0), "A is right, B is wrong.")
+    others = [preference(f"human@{name}", "ab", (0.0, 1.0)) for name in "yz"]
+    assert said_of(run, [overruled, *others]) == {("1", "a"): "[[B]]", ("1", "b"): "[[A]]"}
+    told = preference("human@z", "ab", (0.0, 1.0), "B says it in full.")
+    for given in ([overruled, others[0], told], [told, others[0], overruled]):
+        assert said_of(run, given) == {("1", "a"): "B says it in full.\n\n[[B]]", ("1", "b"): "[[A]]"}
+
+
+def test_two_orders_that_make_a_tie_are_not_explained_by_what_was_said_of_one(run: Run) -> None:
+    given = [preference("j", shown, (1.0, 0.0), "Answer A is far better. [[A]]") for shown in ("ab", "ba")]
+    assert said_of(run, given) == {("1", "a"): "[[C]]", ("1", "b"): "[[C]]"}
+
+
+def test_words_that_hold_another_verdict_than_their_rater_gave_explain_nothing(run: Run) -> None:
+    given = [preference("human@x", "ab", (0.0, 1.0), "I thought of [[A]] for long.")]
+    assert said_of(run, given) == {("1", "a"): "[[B]]", ("1", "b"): "[[A]]"}
+
+
+def test_of_a_pair_both_sides_are_explained_or_neither_so_that_length_tells_nothing(run: Run) -> None:
+    given = [preference("human@x", "ab", (1.0, 0.0), "The first says more.")]
+    assert said_of(run, given, "pairs", "chosen") == {("1", "a"): "[[A]]", ("1", "b"): "[[B]]"}
+    assert said_of(run, given, "pairs", "rejected") == {("1", "a"): "[[B]]", ("1", "b"): "[[A]]"}
+    exact = [
+        Verdict(suite="three", item="1", judge="exact@text", dimension="accuracy", shown=((model, 0),), scores=(score,))
+        for model, score in (("a", 1.0), ("b", 0.0))
+    ]
+    assert said_of(run, exact, "pairs", "chosen")["1", "a"] == "blue\n\n[[A]]"
+    assert said_of(run, exact, "pairs", "rejected")["1", "a"] == "blue\n\n[[B]]"
+
+
 def test_grades_on_another_scale_are_no_lessons_in_the_rubrics(run: Run) -> None:
     graded = [
         Verdict(suite="three", item=item, judge="human@x", shown=(("a", 0),), kind="grade", scores=(4.0,), scale=scale)

@@ -110,9 +110,10 @@ def rows_of(
     Args:
         run: holds questions and answers.
         rubric: whose messages are asked and in whose form the verdict is written.
-        verdicts: of one rater, or of several, whose majority counts. Where an exact scorer's, the item's reference
-            explains them.
-        form: ``examples`` (``messages``) or ``pairs`` (``prompt``, ``chosen``, ``rejected``).
+        verdicts: of one rater, or of several, whose majority counts. Only the words of raters whose own verdict is the
+            one taught explain it. Where an exact scorer's, the item's reference explains them.
+        form: ``examples`` (``messages``) or ``pairs`` (``prompt``, ``chosen``, ``rejected``, explained both or neither:
+            nobody argues for the wrong one, and length would be learnt).
         dimension: of the verdicts, taken for each of the rubric's; empty is those of the same name, or the only one
             where the rubric has one too.
         dropped: reason → rows left out, added to.
@@ -124,7 +125,7 @@ def rows_of(
         if len(verdicts) < len(given):
             dropped["graded on another scale than the rubric's"] += len(given) - len(verdicts)
     wanted = truths(verdicts, pairwise=rubric.mode == "pairwise")
-    words: dict[Place, str] = {_place(each): each.reply for each in verdicts if each.reply and not _mute(each.judge)}
+    heard = _heard(verdicts)
     scored = all(each.judge.startswith("exact@") for each in verdicts)
     names = {place[3] for place in wanted}
     answers = run.answers()
@@ -142,13 +143,14 @@ def rows_of(
             if key in done:
                 continue
             done.add(key)
-            scores = {}
+            scores, said_at = {}, []
             for name in asked:
                 alone = len(names) == len(rubric.dimensions) == 1
                 said = dimension or (next(iter(names)) if alone else name)
                 at = (suite, identifier, turn, said, shown)
                 if at in wanted:
                     scores[name] = wanted[at]
+                    said_at.append(at)
             if len(scores) < len(asked):
                 dropped["on dimensions that the rubric does not ask"] += 1
                 continue
@@ -156,9 +158,11 @@ def rows_of(
                 suite=suite, item=item, turn=turn or len(item.turns), dimensions=asked,
                 shown=tuple(each for each in found if isinstance(each, Answer)),
             )  # fmt: skip
-            explained_by = "".join(item.reference[matchup.turn - 1 : matchup.turn]) if scored else words.get(place, "")
-            right = reply_of(rubric, matchup, scores, explained_by)
-            wrong = next(filter(None, (reply_of(rubric, matchup, other, "") for other in _others(rubric, scores))), "")
+            if scored:
+                explained_by = "".join(item.reference[matchup.turn - 1 : matchup.turn])
+            else:
+                explained_by = "" if form == "pairs" else _agreeing(rubric, heard, said_at, wanted)
+            right, wrong, explained = _sides(rubric, matchup, scores, explained_by, pair=form == "pairs")
             if not right or (form == "pairs" and not wrong):
                 dropped["whose verdict the rubric cannot say"] += 1
                 continue
@@ -170,7 +174,6 @@ def rows_of(
             told: dict[str, Any] = {"messages": [*prompt, _said(right)]}
             if form == "pairs":
                 told = {"prompt": prompt, "chosen": [_said(right)], "rejected": [_said(wrong)]}
-            explained = right != reply_of(rubric, matchup, scores, "")
             yield {**told, "suite": suite, "item": identifier, "turn": turn, "shown": shown, "explained": explained}
 
 
@@ -213,6 +216,52 @@ def _as_pairs(verdicts: Sequence[Verdict]) -> Pairs:
     return pairs_of_grades(grades, units)
 
 
+def _heard(verdicts: Sequence[Verdict]) -> dict[Place, list[Verdict]]:
+    """Place → what raters said there who use words, by their names: the order of files decides nothing."""
+    found: dict[Place, list[Verdict]] = defaultdict(list)
+    for each in sorted(verdicts, key=_hearing):
+        if each.scores and not _mute(each.judge):
+            found[_place(each)].append(each)
+    return found
+
+
+def _agreeing(
+    rubric: Rubric, heard: Mapping[Place, Sequence[Verdict]], places: Sequence[Place],
+    wanted: Mapping[Place, tuple[float, ...]],
+) -> str:  # fmt: skip
+    """The words of the first rater whose own verdicts are those taught, on all dimensions; empty where none has any."""
+    for hearing in map(_hearing, heard.get(places[0], ())):
+        own = [each for place in places for each in heard.get(place, ()) if _hearing(each) == hearing]
+        agrees = all(_same(rubric, each.scores, wanted[_place(each)]) for each in own)
+        if agrees and {_place(each) for each in own} == set(places):
+            words = next((each.reply for each in own if each.reply.strip()), "")
+            if words:
+                return words
+    return ""
+
+
+def _hearing(verdict: Verdict) -> tuple[str, str, int]:
+    """Who said it and when: verdicts of one hearing on several dimensions have the same."""
+    return verdict.judge, verdict.rubric, verdict.sample
+
+
+def _sides(
+    rubric: Rubric, matchup: Matchup, scores: Mapping[str, tuple[float, ...]], words: str, *, pair: bool
+) -> tuple[str, str, bool]:
+    """The right reply, a wrong one, and whether they are explained; of a pair both are, or neither."""
+
+    def wrong(said: str) -> str:
+        return next(filter(None, (reply_of(rubric, matchup, other, said) for other in _others(rubric, scores))), "")
+
+    right, bare = reply_of(rubric, matchup, scores, words), reply_of(rubric, matchup, scores, "")
+    explained = right != bare
+    if not pair:
+        return right, "", explained
+    if explained and wrong(words) != wrong(""):
+        return right, wrong(words), True
+    return bare, wrong(""), False
+
+
 def reply_of(rubric: Rubric, matchup: Matchup, scores: Mapping[str, tuple[float, ...]], words: str) -> str:
     """A reply that the rubric's own reader reads as these scores, with the words before it where that can be.
 
@@ -220,18 +269,24 @@ def reply_of(rubric: Rubric, matchup: Matchup, scores: Mapping[str, tuple[float,
         rubric: whose form it is.
         matchup: what is judged.
         scores: dimension → scores, a pair's as shares of the point.
-        words: an explanation, or a whole reply; left out where the verdict could then not be read.
+        words: an explanation, or a whole reply; left out where the verdict could then not be read, or where they hold
+            another one.
 
     Returns:
         The reply; empty where the form has no way to say them.
     """
+
+    def read(text: str) -> list[tuple[tuple[float, ...], tuple[float, ...]]]:
+        found = parse.read(rubric, matchup.dimensions, Reply(text=text), shown_texts(matchup))
+        return [(found[name].scores, scores[name]) for name in matchup.dimensions]
+
     verdict = _verdict(rubric, scores)
     plain = [verdict] if verdict else []
-    if words.strip() and rubric.reason_first:
+    opposed = any(found and not _same(rubric, found, wanted) for found, wanted in read(words))
+    if words.strip() and rubric.reason_first and not opposed:
         plain = [words.strip(), *(f"{words.strip()}\n\n{each}" for each in plain), *plain]
     for text in plain:
-        read = parse.read(rubric, matchup.dimensions, Reply(text=text), shown_texts(matchup))
-        if all(_same(rubric, read[name].scores, scores[name]) for name in matchup.dimensions):
+        if all(_same(rubric, found, wanted) for found, wanted in read(text)):
             return text
     return ""
 
