@@ -24,7 +24,7 @@ from judgebench.runs import Journal, Run
 from judgebench.stages.rate import rate
 from judgebench.stages.report import behind, read_summary, report
 from judgebench.stages.settings import Settings
-from judgebench.types import Answer, Verdict
+from judgebench.types import Answer, Item, Verdict
 
 
 @pytest.fixture(scope="module")
@@ -259,6 +259,65 @@ def test_people_and_judge_stand_beside_one_another_once_a_run_is_calibrated(tmp_
     rate(run, Settings())
     report(run, quiet=True)
     assert "holds other verdicts now" in (run.path / "report.html").read_text(encoding="utf-8")
+
+
+def test_labels_lead_to_the_pairs_of_that_model_and_dimension_that_people_scored_and_to_no_others(
+    tmp_path: Path,
+) -> None:
+    run = made(tmp_path / "run", {"base": "", "first": "", "second": ""})
+    for name in ("ann", "bob"):
+        run.manifest["judges"][f"human@{name}"] = {"backend": "imported", "id": name, "options": {}, "baseline": False,
+                                                   "rubrics": {}, "sample": "random"}  # fmt: skip
+    run.save_manifest()
+
+    def labels(who: str, left: str, other: str, ks: range, *, dimension: str = "overall", error: str = "") -> None:
+        with Journal(run.verdicts_file(who, "")) as journal:
+            for k in ks:
+                scores = () if error else (float(k % 2), float(1 - k % 2))
+                journal.append(Verdict(suite="talk", item=str(k), judge=who, kind="preference", dimension=dimension,
+                                       shown=((left, 0), (other, 0)), scores=scores, error=error))  # fmt: skip
+
+    labels("human@ann", "base", "first", range(12))
+    labels("human@ann", "base", "second", range(12, 19))
+    labels("human@ann", "first", "second", range(20, 24), error="skipped: cannot tell")
+    labels("human@ann", "first", "second", range(24, 28), dimension="tone")
+    labels("human@bob", "first", "second", range(30, 40))
+    run = Run(run.path)
+    assert main(["rate", str(run.path), "--calibrate", "human@ann", "--quiet", "--max-unscored", "1"]) == 0
+    rows = json.loads((run.path / "calibrated.json").read_text())
+    summary = {**read_summary(run), "calibrated": rows}
+    items = [(suite, item) for suite in run.manifest["suites"] for item in run.items(suite).values()]
+    finder = behind(run, (items, run.answers().values(), run.verdicts().values()))
+    (group,) = [group for group in groups(summary) if group.judge == "j"]
+    board = calibrated_table(summary, group)
+    wanted = {"base": {*range(19)}, "first": {*range(12)}, "second": {*range(12, 19)}}
+    for row in board.rows:
+        (model,) = [name for name in wanted if row[1].text.startswith(name)]
+        for place in (3, 7):
+            where = row[place].where
+            assert where is not None
+            assert {int(item) for _, item in finder.places(where)} == wanted[model]
+        assert row[7].sort == len(wanted[model])
+    card = Where(of="labelled", what="pairs", suite="talk", judge="j", rubric="r@1", dimension="overall")
+    for people, found in (("human", {*range(19), *range(30, 40)}), ("human@bob", {*range(30, 40)}), ("no", set())):
+        of = Where(**{**{name: getattr(card, name) for name in card.__struct_fields__}, "people": (people,)})
+        assert {int(item) for _, item in finder.places(of)} == found
+
+
+def test_grades_that_people_gave_too_lead_to_the_answers_that_both_scored() -> None:
+    def grade(judge: str, item: str, model: str, *scores: float, dimension: str = "overall") -> Verdict:
+        return Verdict(suite="talk", item=item, judge=judge, rubric="r@1" if judge == "j" else "", kind="grade",
+                       dimension=dimension, shown=((model, 0),), scores=scores,
+                       error="" if scores else "unreadable: no grade")  # fmt: skip
+
+    verdicts = [grade("j", k, "base", 1.0) for k in "abcd"] + [grade("j", "e", "base")]
+    verdicts += [grade("human@ann", "a", "base", 1.0), grade("human@ann", "b", "other", 1.0),
+                 grade("human@ann", "c", "base", 1.0, dimension="tone"), grade("human@ann", "d", "base"),
+                 grade("human@ann", "e", "base", 1.0)]  # fmt: skip
+    finder = Behind([("talk", Item(id=k, turns=("?",))) for k in "abcde"], [], verdicts)
+    where = Where(of="labelled", what="grades", suite="talk", judge="j", rubric="r@1", dimension="overall",
+                  people=("human",))  # fmt: skip
+    assert finder.places(where) == [("talk", "a")]
 
 
 def test_ratings_at_equal_length_stand_beside_those_as_judged(tmp_path: Path) -> None:

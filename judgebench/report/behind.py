@@ -14,10 +14,15 @@ Place = tuple[str, str]
 Pool = tuple[str, str, str, str]
 """(suite, judge, rubric, dimension)."""
 
+Bout = tuple[str, int, tuple[str, ...]]
+"""(item, turn, names of the models whose answers were judged)."""
+
 T = TypeVar("T")
 
-PEOPLE = ("human@", "gold")
-"""How the names of people's verdicts begin."""
+HUMAN, GOLD = "human", "gold"
+"""All people, and all gold labels, where nobody is named."""
+PEOPLE = (HUMAN, GOLD)
+"""Whose labels count where nobody is named."""
 SPLIT = 1e-9
 """Below this a game's score is a half."""
 
@@ -38,6 +43,20 @@ KINDS = {
 def sign(number: float) -> int:
     """1, 0 or -1; what is within rounding of 0 is 0."""
     return (number > SPLIT) - (number < -SPLIT)
+
+
+def _among(pool: Pool, people: Sequence[str]) -> bool:
+    """Whether a pool is of one of those named."""
+    judge, rubric = pool[1], pool[2].partition("@")[0]
+    gold = judge in (GOLD, f"{HUMAN}@{GOLD}")
+    kind = GOLD if gold else HUMAN if judge.startswith(f"{HUMAN}@") else ""
+    return bool({judge, kind, f"{judge}+{rubric}"} & {*people})
+
+
+def _sides(bout: Bout) -> set[Bout]:
+    """The single answers of a pair."""
+    item, turn, models = bout
+    return {(item, turn, (model,)) for model in models}
 
 
 class Where(Record, frozen=True, kw_only=True):
@@ -61,6 +80,8 @@ class Where(Record, frozen=True, kw_only=True):
     """What was judged."""
     category: str = ""
     """Category of the items."""
+    people: tuple[str, ...] = ()
+    """Whose labels, of ``labelled``: names of judges, ``human``, ``gold``; empty is both of these."""
     places: tuple[Place, ...] = ()
     """The items of ``listed``."""
 
@@ -102,7 +123,8 @@ class Behind:
                 self._exact[verdict.suite, verdict.judge, verdict.dimension, verdict.shown[0][0]].append(verdict)
             else:
                 self._judged[verdict.suite, verdict.judge, verdict.rubric, verdict.dimension].append(verdict)
-        self._games: dict[Pool, dict[tuple[str, str], list[tuple[str, float | None]]]] = {}
+        self._games: dict[Pool, dict[tuple[str, str], list[tuple[str, int, float | None]]]] = {}
+        self._scored: dict[Pool, set[Bout]] = {}
         for game in games:
             self._met(game, game.score)
         for out in left_out:
@@ -110,8 +132,8 @@ class Behind:
 
     def _met(self, of: Game | LeftOut, score: float | None) -> None:
         pool = self._games.setdefault((of.suite, of.judge, of.rubric, of.dimension), defaultdict(list))
-        pool[of.left, of.right].append((of.item, score))
-        pool[of.right, of.left].append((of.item, None if score is None else 1 - score))
+        pool[of.left, of.right].append((of.item, of.turn, score))
+        pool[of.right, of.left].append((of.item, of.turn, None if score is None else 1 - score))
 
     def places(self, where: Where) -> list[Place]:
         """The items, each once, in the order of the run; those that the run does not hold are left out."""
@@ -200,17 +222,60 @@ class Behind:
                     yield pool[0], verdict.item
 
     def labelled(self, where: Where) -> Iterator[Place]:
-        """Items that the judge judged, and people or gold labels too."""
-        people = {
-            verdict.item
-            for (suite, judge, _, _), group in self._judged.items()
-            if suite == where.suite and judge.startswith(PEOPLE)
-            for verdict in group
+        """Items on which the judge and people (or gold labels) scored the same: ``pairs``, ``grades``, or with nothing
+        said the pairs whose games both have.
+
+        Where only one side judged pairs, the other's grades of both answers stand for them, as `meta-eval` has it.
+        """
+        truth = [pool for pool in (*self._judged, *self._exact_pools()) if _among(pool, where.people or PEOPLE)]
+        gold = where.people == (GOLD,) and not truth  # the references themselves say who is better
+        for pool, _ in self._pools(where, self._judged):
+            theirs = [
+                each
+                for each in truth
+                if each[0] == pool[0] and each[1] != pool[1]
+                and (each[3] == pool[3] or (each[3] == "accuracy" and each[1].startswith("exact@")))
+            ]  # fmt: skip
+            pairs, singles = self._pairs_of(pool), self._graded(pool)
+            their_pairs = {bout for each in theirs for bout in self._pairs_of(each)}
+            their_singles = {one for each in theirs for one in self._graded(each)}
+            if where.what == "grades":
+                found = singles & their_singles
+            elif gold:
+                found = pairs
+            else:
+                found = pairs & their_pairs
+                if where.what and not their_pairs:
+                    found = {bout for bout in pairs if _sides(bout) <= their_singles}
+                elif where.what and not pairs:
+                    found = {bout for bout in their_pairs if _sides(bout) <= singles}
+            yield from (
+                (pool[0], item) for item, _, models in sorted(found) if not where.model or where.model in models
+            )
+
+    def _exact_pools(self) -> Iterator[Pool]:
+        yield from {(suite, judge, "", dimension): None for suite, judge, dimension, _ in self._exact}
+
+    def _pairs_of(self, pool: Pool) -> set[Bout]:
+        """The pairs whose games a pool has."""
+        if pool not in self._scored:
+            self._scored[pool] = {
+                (item, turn, tuple(sorted(pair)))
+                for pair, met in self._games.get(pool, {}).items()
+                for item, turn, score in met
+                if score is not None
+            }
+        return self._scored[pool]
+
+    def _graded(self, pool: Pool) -> set[Bout]:
+        """The single answers that a pool scored."""
+        suite, judge, _, dimension = pool
+        exact = [each for key, group in self._exact.items() if key[:3] == (suite, judge, dimension) for each in group]
+        return {
+            (each.item, each.turn, (each.shown[0][0],))
+            for each in (*self._judged.get(pool, ()), *exact)
+            if len(each.shown) == 1 and each.scores
         }
-        for pool, group in self._pools(where, self._judged):
-            for verdict in group:
-                if verdict.item in people and (not where.model or where.model in {name for name, _ in verdict.shown}):
-                    yield pool[0], verdict.item
 
     def games(self, where: Where) -> Iterator[Place]:
         """``wins``, ``ties``, ``losses`` of the left model, ``left out``, or every game; verdicts where none was
@@ -223,7 +288,7 @@ class Behind:
             for pair in chosen:
                 met = pairs.get(pair, [])
                 found = found or bool(met)
-                for item, score in met:
+                for item, _, score in met:
                     if {
                         "": score is not None,
                         "wins": score is not None and score > 0.5 + SPLIT,

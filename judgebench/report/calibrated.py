@@ -44,7 +44,7 @@ def calibrated_table(summary: Summary, group: Group) -> Table:
     found = matching(summary.get("calibrated", ()), **group.fields)
     for row in sorted(found, key=lambda row: (row["dimension"], -row["win_rate"])):
         labelled = Where(of="labelled", suite=group.suite, judge=group.judge, rubric=group.rubric,
-                         dimension=row["dimension"], model=row["model"])  # fmt: skip
+                         dimension=row["dimension"], model=row["model"], people=tuple(row["people"]))  # fmt: skip
         alone = _alone(summary, group, row)
         grown += alone["n"] not in (row["verdicts"], row["verdicts"] + row["labels"])
         rows.append(

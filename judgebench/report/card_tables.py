@@ -14,13 +14,15 @@ from judgebench.report.tables import Cell, Column, Summary, Table, matching, nam
 def card_tables(summary: Summary, group: Group) -> list[Table]:
     """Every trial of the group's judge on its suite, each followed by its confusion matrix; none without a card.
 
-    Counts lead to the items that both the judge and those it is held against have judged.
+    Counts lead to the items on which both the judge and those it is held against scored the same, along the trial's
+    dimension.
     """
     made = []
     for row in matching(summary.get("cards", ()), judge=group.judge, rubric=group.rubric):
         for trial in msgspec.convert(row.get("trials", []), list[Trial]):
             if trial.suite == group.suite:
-                where = Where(of="labelled", suite=group.suite, judge=group.judge, rubric=group.rubric)
+                where = Where(of="labelled", what=trial.kind, suite=group.suite, judge=group.judge, rubric=group.rubric,
+                              dimension=trial.dimension, people=(trial.against,))  # fmt: skip
                 made.append(_linked(trial_table(trial), where))
                 made += [_confusion(trial)] if trial.confusion else []
     return made
