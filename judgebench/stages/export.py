@@ -14,6 +14,7 @@ from judgebench.report.exports.held import Exported, Held
 from judgebench.runs import Run
 from judgebench.stages import settings as flags
 from judgebench.stages.games import dimensions_of, games_of, standing
+from judgebench.stages.rated_records import doubts
 from judgebench.stages.report import read_summary
 
 RATED = ("model-card", "model-index")
@@ -67,7 +68,10 @@ def export(run: Run, format: str, folder: Path, *, baseline: str = "") -> Export
         raise UserError(
             f"no model of {run.path} is called {baseline!r}: {did_you_mean(baseline, run.manifest['models'])}"
         )
-    made: Exported = write(held_by(run, summary=format in RATED, baseline=baseline))
+    held = held_by(run, summary=format in RATED, baseline=baseline)
+    made: Exported = write(held)
+    for line in () if held.summary is None else doubts(run, held.summary):
+        made.note(line)
     if not made.files:
         why = f": {'; '.join(made.notes)}" if made.notes else ""
         raise UserError(f"{run.path} holds nothing that {format} files could hold{why}")

@@ -15,7 +15,7 @@ from judgebench.ratings import dimensions, grades, joint_dimensions, passk
 from judgebench.ratings.dimensions import with_overall
 from judgebench.report.leaderboard import leaderboard_rows, render_csv
 from judgebench.runs import Run
-from judgebench.stages import calibration, controls, panels
+from judgebench.stages import calibration, controls, panels, rated_records
 from judgebench.stages import settings as flags
 from judgebench.stages import summary as summaries
 from judgebench.stages.games import dimensions_of, games_of, standing
@@ -92,6 +92,7 @@ def rate(run: Run, settings: Settings) -> dict[str, Any]:
     run.manifest["swap_policy"] = settings.swap_policy
     run.save_manifest()
     seats = panels.refresh(run)
+    records = rated_records.held(run)  # before they are read: what comes meanwhile is told
     verdicts, stale = standing(run, run.verdicts().values())
     games, left_out = games_of(run, verdicts)
     rubrics = dimensions_of(run)
@@ -101,6 +102,7 @@ def rate(run: Run, settings: Settings) -> dict[str, Any]:
     summary = summaries.summarise(run, verdicts, (every, left_out), ratings, stale=stale)
     summary["fits"] = fit_rows(every)
     summary["dimensions"] = joint_dimensions.described(joint)
+    summary["records"] = rated_records.noted(records)
     summary["panels"] = [seat.row for seat in seats]
     summary["warnings"] += joint_dimensions.doubts(joint) + [seat.line for seat in seats]
     run.write("ratings.jsonl", b"".join(msgspec.json.encode(rating) + b"\n" for rating in ratings))

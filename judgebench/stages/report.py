@@ -20,10 +20,12 @@ from judgebench.report.pages import Records, report_files
 from judgebench.report.runs_compared import only_lines, tables
 from judgebench.report.submission import submission
 from judgebench.report.terminal import print_comparison, print_summary
+from judgebench.report.visible import visible
 from judgebench.runs import Run
 from judgebench.stages import settings as flags
 from judgebench.stages.cards import card_rows, read_cards
 from judgebench.stages.games import dimensions_of, games_of, standing
+from judgebench.stages.rated_records import doubts
 from judgebench.stages.reasons import Row, reason
 from judgebench.stages.report_runs import OUT, report_runs
 
@@ -70,6 +72,7 @@ def main(args: argparse.Namespace) -> int:
         return 0
     if args.json and not args.extraction:
         sys.stdout.write((summary_file(run)).read_text(encoding="utf-8") + "\n")
+        sys.stderr.writelines(f"warning: {visible(line)}\n" for line in doubts(run, read_summary(run)))
     report(run, quiet=args.quiet or args.json or args.extraction)
     if args.extraction:
         rows = extraction_audit(run)
@@ -168,6 +171,7 @@ def report(run: Run, *, quiet: bool = False) -> None:
         quiet: print nothing.
     """
     summary = read_summary(run)
+    summary["warnings"] = [*doubts(run, summary), *summary["warnings"]]
     summary["cards"] = with_trials(run, card_rows(run, summary["verdicts"]))
     for kind, flag in (("calibrated", "--calibrate human"), ("controlled", "--control length")):
         summary[kind] = further_rows(run, f"{kind}.json", flag)
