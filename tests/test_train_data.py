@@ -147,7 +147,10 @@ def test_pairs_become_marked_answers_ranked_lists_and_examples(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("rows", "words"),
     [
-        ([{"text": "a"}], r"in\.jsonl:1: has the columns text; known are messages"),
+        (
+            [{"text": "a"}],
+            r"in\.jsonl:1: has the columns text; known are .*; messages; conversations; prompt\+completion",
+        ),
         ([{"prompt": "a", "completion": "b"}, {"messages": TALK}], r"in\.jsonl:2: has the columns of messages"),
         ([{"messages": [{"role": "robot", "content": "a"}]}], "a message needs a role"),
         ([], "it is empty"),

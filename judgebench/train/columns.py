@@ -11,18 +11,21 @@ from typing import Any
 import msgspec
 
 from judgebench.errors import FileError, UserError
-from judgebench.train.rows import BOM, json_lines
+from judgebench.train.rows import BOM, json_lines, own_replies
 
 Row = dict[str, Any]
 Talk = list[dict[str, str]]
 
 READ = {
-    "messages": ("messages",), "sharegpt": ("conversations",), "pairs": ("prompt", "chosen", "rejected"),
-    "talks": ("chosen", "rejected"), "marked": ("prompt", "completion", "label"), "ranked": ("prompt", "responses"),
+    "pairs": ("prompt", "chosen", "rejected"), "talks": ("chosen", "rejected"), "messages": ("messages",),
+    "sharegpt": ("conversations",), "marked": ("prompt", "completion", "label"), "ranked": ("prompt", "responses"),
     "completion": ("prompt", "completion"), "alpaca": ("instruction", "output"), "response": ("prompt", "response"),
     "prompts": ("prompt",), "instructions": ("instruction",),
 }  # fmt: skip
 """Form → the columns by which it is known; the first that fits counts. ``talks`` are whole conversations."""
+
+NAMED = frozenset((*(column for columns in READ.values() for column in columns), "input"))
+"""Columns that some form gives a meaning."""
 
 WRITTEN = ("messages", "sharegpt", "completion", "alpaca", "pairs", "marked", "ranked", "prompts")
 """Forms that can be written."""
@@ -31,8 +34,15 @@ _SPEAKERS = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "
              "system": "system"}  # fmt: skip
 
 
-def read_data(file: str) -> tuple[list[Row], str]:
+def read_data(file: str, unread: Counter[str] | None = None) -> tuple[list[Row], str]:
     """The rows of a JSON Lines file (or a JSON list) as ``prompt`` (messages), its answers as texts, and other columns.
+
+    A column that belongs to another form than the row's is not read, since it would stand for something else there:
+    UltraChat's ``prompt`` beside ``messages``. A ``label`` that is true or false marks an answer in any form.
+
+    Args:
+        file: its path.
+        unread: counts the rows that have such a column, by its name.
 
     Returns:
         The rows and the form they were in, all of them one.
@@ -68,6 +78,8 @@ def read_data(file: str) -> tuple[list[Row], str]:
             raise FileError(path, f"has the columns of {own}, and the first row those of {form}", line=number)
         try:
             rows.append(_read(own, row))
+            if unread is not None:
+                unread.update(_unread(own, row))
         except (KeyError, TypeError, ValueError) as error:
             raise FileError(path, f"is no row of {own}: {error}", line=number) from error
     if not rows:
@@ -110,7 +122,8 @@ def prompt_text(row: Mapping[str, Any]) -> str:
 
 def _read(form: str, row: Row) -> Row:
     columns = READ[form]
-    more = {key: value for key, value in row.items() if key not in columns}
+    passed_over = _unread(form, row)
+    more = {key: value for key, value in row.items() if key not in columns and key not in passed_over}
     if form in ("messages", "sharegpt"):
         talk = _talk(row[columns[0]])
         return {"prompt": talk[:-1], "completion": talk[-1]["content"], **more} if _answered(talk) else {
@@ -128,13 +141,39 @@ def _read(form: str, row: Row) -> Row:
         answered = {"completion": _text(row["output"])} if form == "alpaca" else {}
         return {"prompt": [{"role": "user", "content": asked}], **answered, **more}
     prompt = row["prompt"]
+    if form == "pairs":
+        row = _pair(row)
+        prompt = row["prompt"]
     made: Row = {"prompt": [{"role": "user", "content": prompt}] if isinstance(prompt, str) else _talk(prompt)}
     for column in columns[1:]:
         if column == "responses" and not (isinstance(row[column], list) and all(map(_is_text, row[column]))):
             raise ValueError("responses is a list of texts, the best first")
+        if column == "label" and not _marks(row[column]):
+            raise ValueError(f"label: true or false is meant, found {json.dumps(row[column])[:40]}")
         name = "completion" if column == "response" else column
         made[name] = row[column] if column in ("label", "responses") else _text(row[column])
     return {**made, **more}
+
+
+def _unread(form: str, row: Row) -> list[str]:
+    """The columns of a row that another form gives a meaning, and its own none."""
+    own = {*READ[form], *(("input",) if form in ("alpaca", "instructions") else ())}
+    return [column for column in row if column in NAMED and column not in own
+            and not (column == "label" and _marks(row[column]))]  # fmt: skip
+
+
+def _marks(value: Any) -> bool:
+    return isinstance(value, bool) or value in (0, 1)
+
+
+def _pair(row: Row) -> Row:
+    """A pair whose sides are whole conversations as one of replies; another as it is."""
+    sides = [_talk(row[side]) if isinstance(row[side], list) else row[side] for side in ("chosen", "rejected")]
+    if not any(isinstance(side, list) and (len(side) > 1 or side[0]["role"] != "assistant") for side in sides):
+        return row
+    prompt = row["prompt"] if isinstance(row["prompt"], str) else _talk(row["prompt"])
+    asked, chosen, rejected = own_replies(prompt, *sides)
+    return {**row, "prompt": asked, "chosen": chosen, "rejected": rejected}
 
 
 def _written(row: Mapping[str, Any], form: str) -> list[Row] | str:

@@ -6,6 +6,7 @@ import argparse
 import hashlib
 import importlib
 import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -80,7 +81,8 @@ def main(args: argparse.Namespace) -> int:
     for name in ("judge", "rubric"):
         if name in args and isinstance(getattr(args, name), str):
             setattr(args, name, [getattr(args, name)])
-    rows, form = read_data(args.file)
+    unread: Counter[str] = Counter()
+    rows, form = read_data(args.file, unread)
     before = manifest_of(args.file)
     try:
         kept, dropped, notes = VERBS[args.verb](args, rows)
@@ -88,6 +90,8 @@ def main(args: argparse.Namespace) -> int:
         if error.name in ("rouge_score", "datasketch"):
             raise MissingPackage(error.name, "train") from error
         raise
+    notes = [*(f"column {column} of {count} rows not read: these are rows of {form}"
+               for column, count in sorted(unread.items())), *notes]  # fmt: skip
     wanted = args.form or (form if form in WRITTEN and args.verb not in WRITES else "completion")
     made, formless = write_form(kept, wanted)
     dropped = {**dropped, **formless}

@@ -10,7 +10,7 @@ from judgebench.errors import UserError
 from judgebench.train.job import Job, Recipe, dataset
 from judgebench.train.losses import conditional
 from judgebench.train.rank import list_trainer, tokenised
-from judgebench.train.rows import Rows, read_rows
+from judgebench.train.rows import Rows, only_text, read_rows
 from judgebench.train.session import train
 from judgebench.train.settings import TrainSettings, add_training
 from judgebench.train.tokens import parts_labelled, replies_labelled
@@ -115,16 +115,7 @@ def build(job: Job, rows: Rows, args: argparse.Namespace) -> Any:
 
 
 def _text(value: Any) -> str:
-    """A text, or the one message of a side.
-
-    Raises:
-        UserError: there are several messages.
-    """
-    if isinstance(value, str):
-        return value
-    if len(value) != 1:
-        raise UserError("language feedback is put after a prompt of one message; these rows have several")
-    return str(value[0]["content"])
+    return only_text(value, "language feedback is put after a prompt of one message")
 
 
 def length(row: Mapping[str, Any]) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 from judgebench import plugins
 from judgebench.errors import UserError, did_you_mean
 from judgebench.train.job import Job, Recipe, dataset
-from judgebench.train.rows import Rows, read_rows
+from judgebench.train.rows import Rows, only_text, read_rows
 from judgebench.train.session import train
 from judgebench.train.settings import TrainSettings, add_training
 from judgebench.train.tokens import with_reply
@@ -59,11 +59,19 @@ def read(settings: TrainSettings, args: argparse.Namespace) -> Rows:
 
 
 def build(job: Job, rows: Rows, args: argparse.Namespace) -> Any:
-    """A `ListTrainer` over the rows."""
+    """A `ListTrainer` over the rows.
+
+    Raises:
+        UserError: an answer of several messages.
+    """
     examples = job.chat(rows)
     lists = []
     for row in examples:
-        replies = row["responses"] if "responses" in row else [_text(row["chosen"]), _text(row["rejected"])]
+        replies = (
+            row["responses"]
+            if "responses" in row
+            else [only_text(row[side], "a ranked answer is one message") for side in ("chosen", "rejected")]
+        )
         lists.append(tokenised(job, row["prompt"], replies, row.get("scores")))
     return list_trainer(job, lists, plugins.load("losses", args.loss), 1e-6)
 
@@ -97,10 +105,6 @@ def list_trainer(job: Job, lists: list[dict[str, Any]], loss: Any, learning_rate
 def length(row: Mapping[str, Any]) -> int:
     """Tokens of the longest answer of a list, prompt included."""
     return max(len(ids) for ids in row["answers"])
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else str(value[-1]["content"])
 
 
 RECIPE = Recipe(stage="rank", read=read, build=build, length=length, options=("loss",))

@@ -15,6 +15,7 @@ from judgebench.errors import FileError, UserError, did_you_mean
 from judgebench.types import Record
 
 Row = dict[str, Any]
+Message = dict[str, str]
 ROLES = ("system", "user", "assistant", "tool")
 BOM = b"\xef\xbb\xbf"
 
@@ -43,15 +44,17 @@ class Rows(Record, frozen=True, kw_only=True):
 def read_rows(file: str, forms: Sequence[Sequence[str]], optional: Sequence[str] = ()) -> Rows:
     """The rows of a file that have the columns of one of the forms.
 
-    Dropped and counted are rows with an empty side, and pairs whose sides are equal. All rows have one form.
+    Dropped and counted are rows with an empty side, and pairs whose sides are equal. All rows have one form. Sides that
+    are whole conversations are taken for what they answer after the prompt (`own_replies`).
 
     Args:
         file: JSON Lines.
         forms: lists of columns; the first that the first row has is taken.
-        optional: columns kept where a row has them.
+        optional: columns kept where a row has them, and not null.
 
     Raises:
-        FileError: no JSON object, a column is missing or of a wrong type, texts and messages mixed.
+        FileError: no JSON object, a column is missing or of a wrong type, texts and messages mixed, or conversations
+            that do not begin alike.
         UserError: the file is not there, or nothing is left of it.
     """
     path = Path(file)
@@ -74,15 +77,25 @@ def read_rows(file: str, forms: Sequence[Sequence[str]], optional: Sequence[str]
         for column in columns:
             if column not in row:
                 raise FileError(path, f"the column is missing; this row has {_names(row)}", line=number, key=column)
-            value = _checked(path, number, column, row[column])
-            if column in SIDES and shapes.setdefault("side", type(value)) is not type(value):
+            row[column] = _checked(path, number, column, row[column])
+        for column in optional:
+            if row.get(column) is not None:
+                row[column] = _checked(path, number, column, row[column])
+        if "chosen" in columns and _whole(row["chosen"], row["rejected"]):
+            try:
+                row["prompt"], row["chosen"], row["rejected"] = own_replies(
+                    row["prompt"], row["chosen"], row["rejected"]
+                )
+            except ValueError as error:
+                raise FileError(path, str(error), line=number, key="chosen, rejected") from error
+        for column in columns:
+            if column in SIDES and shapes.setdefault("side", type(row[column])) is not type(row[column]):
                 raise FileError(path, "texts and messages are mixed in one file", line=number, key=column)
-            row[column] = value
         why = _useless(row, columns)
         if why:
             dropped[why] += 1
             continue
-        rows.append({key: row[key] for key in (*columns, *optional) if key in row})
+        rows.append({key: row[key] for key in (*columns, *optional) if row.get(key) is not None})
     if not rows:
         counted = ", ".join(f"{count} {why}" for why, count in dropped.items()) or "it is empty"
         raise UserError(f"--data {file}: no row to train on ({counted})")
@@ -111,6 +124,46 @@ def json_lines(path: Path, content: bytes) -> Iterator[tuple[int, Row]]:
         if not isinstance(row, dict):
             raise FileError(path, f"is no JSON object but {json.dumps(row)[:40]}", line=number)
         yield number, row
+
+
+def own_replies(prompt: Any, chosen: Any, rejected: Any) -> tuple[list[Message], list[Message], list[Message]]:
+    """A pair of whole conversations as the prompt that they share, and the last reply of each.
+
+    So are the rows of UltraFeedback, binarised: the prompt as a text, and each side a chat that begins with it. What
+    both sides say before their replies, a system message or further turns, belongs to the prompt.
+
+    Raises:
+        ValueError: a side is no conversation that ends in a reply, or they do not begin alike, and with the prompt.
+    """
+    asked = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
+    if not all(
+        isinstance(side, list) and len(side) > 1 and side[-1]["role"] == "assistant" for side in (chosen, rejected)
+    ):
+        raise ValueError("where a side is a whole conversation, both must be, and end in a message of the assistant")
+    begun = chosen[:-1]
+    if begun != rejected[:-1]:
+        raise ValueError("the conversations are not the same up to their last replies")
+    unheard = begun[1:] if begun[0]["role"] == "system" and asked[:1] != begun[:1] else begun
+    if [_said(each) for each in unheard[: len(asked)]] != [_said(each) for each in asked]:
+        raise ValueError("the conversations do not begin with the prompt")
+    return begun, chosen[-1:], rejected[-1:]
+
+
+def only_text(value: Any, why: str) -> str:
+    """A text, or that of the one message of a side.
+
+    Args:
+        value: the side.
+        why: what stands in the error, such as "a ranked answer is one message".
+
+    Raises:
+        UserError: there are several messages.
+    """
+    if isinstance(value, str):
+        return value
+    if len(value) != 1:
+        raise UserError(f"{why}; these rows have several")
+    return str(value[0]["content"])
 
 
 def with_messages(rows: Iterable[Row]) -> list[Row]:
@@ -153,16 +206,34 @@ def _checked(path: Path, number: int, column: str, value: Any) -> Any:
             raise FileError(path, f"true or false is meant, found {json.dumps(value)[:40]}", line=number, key=column)
         return bool(value)
     if column == "scores":
-        if not isinstance(value, list) or not all(isinstance(each, (int, float)) for each in value):
+        numbers = isinstance(value, list) and all(type(each) in (int, float) for each in value)
+        if not numbers:
             raise FileError(path, "a list of numbers is meant", line=number, key=column)
         return [float(each) for each in value]
     if column == "responses":
         if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
             raise FileError(path, "a list of texts is meant, the best first", line=number, key=column)
         return value
+    if column == "choices":
+        if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+            raise FileError(path, "a list of texts is meant", line=number, key=column)
+        return value
+    if column == "reference":
+        if not isinstance(value, str) and type(value) not in (int, float):
+            raise FileError(path, f"a text is meant, found {json.dumps(value)[:40]}", line=number, key=column)
+        return value
     if column in SIDES or column == "messages":
         return _messages(path, number, column, value)
     return value
+
+
+def _whole(chosen: Any, rejected: Any) -> bool:
+    """Whether a side is a conversation from its beginning: a reply begins with the assistant."""
+    return any(isinstance(side, list) and side and side[0]["role"] in ("user", "system") for side in (chosen, rejected))
+
+
+def _said(message: Message) -> tuple[str, str]:
+    return message["role"], message["content"].strip()
 
 
 def _messages(path: Path, number: int, column: str, value: Any) -> list[dict[str, str]]:
