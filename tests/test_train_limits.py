@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from test_train import SHORT, jsonl, pairs, reply, trained
 from tiny_models import tiny_checkpoint
@@ -20,6 +22,8 @@ from transformers import AutoModelForCausalLM, LlamaModel
 
 from judgebench.cli import main
 from judgebench.errors import UserError
+from judgebench.train.guard import Held
+from judgebench.train.held_out import ENDING, DataManifest
 from judgebench.train.limits import disk_ran_out, memory_ran_out
 from judgebench.train.record import read_record
 
@@ -202,10 +206,31 @@ def test_a_loss_that_is_no_number_stops_training_and_keeps_the_last_good_checkpo
     assert finite(good)
 
 
+@pytest.mark.parametrize("more", [[], ["--peft", "lora"]], ids=["whole", "adapter"])
+def test_weights_that_the_last_step_made_no_numbers_are_not_written(tmp_path: Path, more: list[str]) -> None:
+    rows = [{"prompt": row["prompt"], "completion": row["chosen"]} for row in pairs()]
+    data = jsonl(tmp_path / "d.jsonl", rows)
+    huge = ["--learning-rate", "1e39", "--clip", "1e9"]
+    with pytest.raises(
+        UserError, match=r"^after step 1 \d+ of \d+ weights .* not finite, and no model is written"
+    ) as caught:
+        trained(tmp_path, "sft", data, "--steps", "1", *huge, *more)
+    assert "there was no checkpoint yet" in str(caught.value)
+    assert "lower --learning-rate (now 1e+39) or --clip (now 1e+09)" in str(caught.value)
+    assert not (tmp_path / "run/models/x").exists()
+    assert not (tmp_path / "run/models/.x.partial").exists()
+
+
 def test_the_checkpoint_kept_can_be_asked_and_trained_as_the_message_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = jsonl(tmp_path / "d.jsonl", pairs())
+    made = DataManifest(
+        judgebench="1", stage="pairs", form="prompt+chosen+rejected", rows=6, settings={}, dropped={},
+        sha256=hashlib.sha256(Path(data).read_bytes()).hexdigest(), contamination=Held(trained_on={"drill": ["q0"]}),
+    )  # fmt: skip
+    manifest = Path(data + ENDING)
+    manifest.write_bytes(msgspec.json.encode(made))
     from trl import DPOTrainer
 
     step = DPOTrainer.training_step
@@ -219,10 +244,16 @@ def test_the_checkpoint_kept_can_be_asked_and_trained_as_the_message_says(
     good = last(tmp_path / "run/models/.x.training")
     assert good.name == "checkpoint-3"
     assert reply(good) is not None
+    manifest.unlink()  # the child's data are of nothing known
     assert main(["dpo", str(tmp_path / "run"), "--model", f"hf/{good}", "--data", data, "--name", "y", *SHORT]) == 0
+    known = read_record(good)
+    assert known is not None
+    assert (known.stage, known.steps, known.parent) == ("dpo", 3, f"hf/{tiny_checkpoint('')}")
+    assert known.notes[-1] == "the checkpoint of step 3 of a training that had not ended"
     child = read_record(tmp_path / "run/models/y")
     assert child is not None
     assert child.parent == f"hf/{good}"
+    assert child.contamination["trained_on"] == {"drill": ["q0"]}
 
 
 def test_weights_that_are_no_numbers_are_no_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,11 +29,14 @@ def write_model(
         plan: all that decided the weights.
         trainer: after its training.
         target: the folder.
+
+    Raises:
+        UserError: its weights are not all finite; nothing is written.
     """
     partial = target.with_name(f".{job.settings.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     whole = _save(job, trainer, partial)
-    record = _record(job, stage, rows, held, plan, trainer, whole)
+    record = record_of(job, stage, rows, held, plan, trainer, whole)
     for file in job.kept:
         shutil.copy(file, partial / file.name)
     records.write_record(partial, record)
@@ -44,6 +47,8 @@ def write_model(
 def _save(job: Job, trainer: Any, folder: Path) -> bool:
     """Writes model and tokenizer; True where the weights are whole, False where they are an adapter's."""
     import torch
+
+    from judgebench.train.watch import refuse_not_finite
 
     model = trainer.accelerator.unwrap_model(trainer.model)
     adapted = job.settings.peft != "none"
@@ -56,10 +61,12 @@ def _save(job: Job, trainer: Any, folder: Path) -> bool:
             job.note(f"AdaLoRA's ranks: {sum(left.values())} over {len(left)} matrices, {min(left.values())} to "
                      f"{max(left.values())}")  # fmt: skip
     if adapted and whole:
-        model = merged(model, job.settings, job.folder)
+        refuse_not_finite(trainer, model, job.work)
+        model = _merged(job, trainer, model)
     declared = getattr(torch, job.checkpoint.dtype, None)
     if whole and isinstance(declared, torch.dtype):
         model = model.to(declared)
+    refuse_not_finite(trainer, model, job.work)
     if not whole:
         model.peft_config["default"].base_model_name_or_path = os.path.relpath(
             job.folder, folder.parent / job.settings.name
@@ -70,9 +77,36 @@ def _save(job: Job, trainer: Any, folder: Path) -> bool:
     return whole
 
 
-def _record(
+def _merged(job: Job, trainer: Any, model: Any) -> Any:
+    """The weights with their adapter put in.
+
+    Raises:
+        UserError: together they are not finite.
+    """
+    from judgebench.train.watch import not_finite
+
+    try:
+        return merged(model, job.settings, job.folder)
+    except ValueError as error:
+        if "NaNs detected" not in str(error):
+            raise
+        raise not_finite(trainer, "the merged weights", job.work) from error
+
+
+def record_of(
     job: Job, stage: str, rows: Rows, held: Held, plan: dict[str, Any], trainer: Any, whole: bool
 ) -> records.TrainingRecord:  # fmt: skip
+    """The record of a model as it is after the steps made so far.
+
+    Args:
+        job: of the training.
+        stage: that trains.
+        rows: read and dropped.
+        held: what the guard found.
+        plan: all that decides the weights.
+        trainer: in its training or after it.
+        whole: whether its weights are whole.
+    """
     settings = job.settings
     log = [
         {key: float(value) for key, value in entry.items() if isinstance(value, (int, float))}

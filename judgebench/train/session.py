@@ -6,7 +6,8 @@ import argparse
 import contextlib
 import fcntl
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,13 @@ from judgebench.stages import settings as flags
 from judgebench.stages.named_models import parse_model
 from judgebench.stages.progress import say
 from judgebench.train import record as records
+from judgebench.train.guard import Held
 from judgebench.train.held_out import guarded
 from judgebench.train.job import Job, Recipe
 from judgebench.train.limits import within_limits
 from judgebench.train.plan import begin, plan_of, plan_of_record
 from judgebench.train.quiet import quiet_libraries
-from judgebench.train.result import write_model
+from judgebench.train.result import record_of, write_model
 from judgebench.train.rows import Rows, keep_fitting
 from judgebench.train.settings import TrainSettings, refuse_odd, resolve
 
@@ -52,15 +54,16 @@ def train(args: argparse.Namespace, recipe: Recipe) -> int:
     rows, held = guarded(rows, run, args, settings.data, checkpoint.folder if checkpoint.local else None)
     plan = plan_of(recipe.stage, settings, own, checkpoint, rows, held)
     target = run.path / "models" / settings.name
+    work = target.with_name(f".{settings.name}.training")
     if target.exists():
         done = records.read_record(target)
         if done is None:
             raise RunConflict(f"{target} was not made by a training stage; take another --name")
         records.same_plan(target, plan_of_record(done), plan)
         records.enter(run, done)
+        shutil.rmtree(work, ignore_errors=True)  # left where a kill came between the two last steps
         say(f"{settings.name}: trained already, {done.steps} steps, in {target}", quiet=args.quiet)
         return 0
-    work = target.with_name(f".{settings.name}.training")
     with _alone(work), quiet_libraries():
         changed = begin(work, plan)
         job = Job(settings, checkpoint, work, quiet=args.quiet)
@@ -68,7 +71,7 @@ def train(args: argparse.Namespace, recipe: Recipe) -> int:
             job.note(changed)
         with within_limits(settings, work):
             with job.held:
-                trainer = _trained(job, recipe, rows, args)
+                trainer = _trained(job, recipe, rows, args, partial(_describe, job, recipe.stage, rows, held, plan))
                 for say_so in job.closing:
                     job.note(say_so())
             record = write_model(job, recipe.stage, rows, held, plan, trainer, target)
@@ -109,8 +112,27 @@ def room_of(settings: TrainSettings, checkpoint: Checkpoint) -> int | None:
     return limit or context
 
 
-def _trained(job: Job, recipe: Recipe, rows: Rows, args: argparse.Namespace) -> Any:
-    """The trainer, after its training."""
+def _describe(
+    job: Job, stage: str, rows: Rows, held: Held, plan: dict[str, Any], trainer: Any, checkpoint: Path
+) -> None:  # fmt: skip
+    """Writes the record of a checkpoint into it: what it was trained on is known of whoever asks or trains it."""
+    made = record_of(job, stage, rows, held, plan, trainer, job.settings.peft == "none")
+    note = f"the checkpoint of step {made.steps} of a training that had not ended"
+    records.write_record(checkpoint, msgspec.structs.replace(made, notes=(*made.notes, note)))
+
+
+def _trained(
+    job: Job, recipe: Recipe, rows: Rows, args: argparse.Namespace, describe: Callable[[Any, Path], None]
+) -> Any:  # fmt: skip
+    """The trainer, after its training.
+
+    Args:
+        job: of the training.
+        recipe: of its stage.
+        rows: to train on.
+        args: the stage's flags.
+        describe: writes the record of a trainer's checkpoint into its folder.
+    """
     from transformers import PrinterCallback, set_seed
 
     from judgebench.train.rank_allocation import RankAllocation
@@ -122,7 +144,9 @@ def _trained(job: Job, recipe: Recipe, rows: Rows, args: argparse.Namespace) -> 
     trainer.remove_callback(PrinterCallback)
     if job.settings.peft == "adalora":
         trainer.add_callback(RankAllocation())
-    trainer.add_callback(Watch(f"{recipe.stage} {job.settings.name}", quiet=job.quiet))
+    trainer.add_callback(
+        Watch(f"{recipe.stage} {job.settings.name}", quiet=job.quiet, describe=partial(describe, trainer))
+    )
     stop_at_nan(trainer, job.work)
     found = whole_checkpoints(job.work)
     if found:
