@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from judgebench import __version__, plugins
 from judgebench.errors import JudgeBenchError, UserError, did_you_mean
+from judgebench.report.visible import one_line
 
 HELP = {
     "run": "every stage in turn: generate, score, judge, rate, report",
@@ -128,7 +129,7 @@ def entry() -> NoReturn:
         code = main(sys.argv[1:])
         sys.stdout.flush()
     except JudgeBenchError as error:
-        sys.stderr.write(f"judgebench: {error}\n")
+        sys.stderr.write(f"judgebench: {one_line(str(error))}\n")
         code = error.exit_code
     except KeyboardInterrupt:
         sys.stderr.write("\njudgebench: interrupted; what was done is kept, the same command goes on\n")

@@ -106,7 +106,7 @@ def render_text(rows: Iterable[Disagreement]) -> str:
     for row in rows:
         cut = ", truncated" if row.truncated else ""
         lines += [
-            f"{row.suite} {row.item}, {row.model}" + (f" sample {row.sample}" if row.sample else "") + cut,
+            one_line(f"{row.suite} {row.item}, {row.model}") + (f" sample {row.sample}" if row.sample else "") + cut,
             f"  strict {_shown(row.strict)} ({row.strict_score:g}), flexible {_shown(row.flexible)} "
             f"({row.flexible_score:g}), reference {_shown(row.reference)}"
             + (f", by a model {_shown(row.fallback)}" if row.fallback else ""),

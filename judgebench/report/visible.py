@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterator
 
 _JOINERS = "\u200c\u200d"
+_EMPTY = "\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0\U0001d159"
+"""Letters and marks that print nothing: fillers, the grapheme joiner, inherent vowels, a note without a head."""
+_SELECTORS = "\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef"
+"""Variation selectors: one behind a character chooses how it is drawn; elsewhere, or in rows, they only hide."""
+_SELECTOR = re.compile(f"[{_SELECTORS}]")
+_PRINTS_NOTHING = re.compile(f"[{_EMPTY}{_SELECTORS}\u2800]")
+"""What Python calls printable, and is not seen."""
 
 
 def _stands_for(character: str) -> str:
@@ -21,13 +29,21 @@ def _hidden(text: str, at: int) -> bool:
     if character in _JOINERS:  # emoji and several scripts need them; between ASCII letters they only hide something
         inside = 0 < at < len(text) - 1
         return not (inside and text[at - 1] > "\x7f" and text[at + 1] > "\x7f")
+    if _PRINTS_NOTHING.match(character):
+        before, after = text[at - 1 : at], text[at + 1 : at + 2]
+        if character == "\u2800":  # between dots it is the space of Braille
+            return not any("\u2801" <= each <= "\u28ff" for each in before + after)
+        if _SELECTOR.match(character):
+            keycap = after == "\u20e3" and before in tuple("0123456789#*")
+            return not (keycap or (before > "\x7f" and not _hidden(text, at - 1) and not _SELECTOR.match(before)))
+        return True
     return unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
 def pieces(text: str) -> Iterator[tuple[str, bool]]:
     """Runs of ``text`` in order, each with True where it replaces a hidden character; a line ends with one feed."""
     text = text.replace("\r\n", "\n")
-    if text.isprintable():
+    if text.isprintable() and not _PRINTS_NOTHING.search(text):
         if text:
             yield text, False
         return
@@ -43,7 +59,9 @@ def pieces(text: str) -> Iterator[tuple[str, bool]]:
 
 
 def visible(text: str) -> str:
-    r"""``text`` with control, ANSI, bidirectional, zero-width and broken characters written out; keeps lines and tabs.
+    r"""``text`` with control, ANSI, bidirectional, zero-width, empty and broken characters written out.
+
+    Lines and tabs stay.
 
     >>> print(visible("\x1b[31mred \u202eback"))
     ⟨U+001B⟩[31mred ⟨U+202E⟩back

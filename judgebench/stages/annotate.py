@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from judgebench.errors import MissingPackage, UserError
+from judgebench.report.visible import one_line
 from judgebench.runs import Run
 from judgebench.stages.label_agreement import agreement
 from judgebench.stages.label_csv import export_csv, import_csv
@@ -65,15 +66,17 @@ def main(args: argparse.Namespace) -> int:
     labels = next(iter(people.values()))
     if args.export_csv:
         count = export_csv(labels, Path(args.export_csv))
-        sys.stdout.write(f"{count} tasks of {labels.plan.annotator} are in {args.export_csv}\n")
+        sys.stdout.write(one_line(f"{count} tasks of {labels.plan.annotator} are in {args.export_csv}") + "\n")
     elif args.import_csv:
         labelled, skipped, empty = import_csv(labels, Path(args.import_csv))
-        sys.stdout.write(f"{labels.plan.annotator}: {labelled} labelled, {skipped} skipped, {empty} rows left empty\n")
+        sys.stdout.write(
+            one_line(f"{labels.plan.annotator}: {labelled} labelled, {skipped} skipped, {empty} rows left empty") + "\n"
+        )
         if empty and labels.plan.how == "random":
             sys.stdout.write("note: rows left empty because they were hard make the rest no random sample\n")
     elif args.agreement:
         for found in agreement(list(people.values())):
-            sys.stdout.write(f"{found.dimension}: {found.said}\n")
+            sys.stdout.write(one_line(f"{found.dimension}: {found.said}") + "\n")
     else:
         _serve(people, args.port)
     return 0
@@ -87,7 +90,9 @@ def _serve(people: dict[str, Labels], port: int) -> None:
         raise MissingPackage((error.name or "starlette").partition(".")[0], "ui") from error
     for name, labels in people.items():
         plan = labels.plan
-        sys.stderr.write(f"{name}: {len(plan.tasks)} tasks by {plan.guide.rubric}, {plan.how}, of {plan.population}\n")
+        sys.stderr.write(
+            one_line(f"{name}: {len(plan.tasks)} tasks by {plan.guide.rubric}, {plan.how}, of {plan.population}") + "\n"
+        )
     serve(
         annotate_app(people),
         port,
@@ -96,4 +101,6 @@ def _serve(people: dict[str, Labels], port: int) -> None:
     for name, labels in people.items():
         labels.refresh()
         counts = labels.counts()
-        sys.stderr.write(f"{name}: {counts.labelled} labelled, {counts.skipped} skipped, of {counts.total}\n")
+        sys.stderr.write(
+            one_line(f"{name}: {counts.labelled} labelled, {counts.skipped} skipped, of {counts.total}") + "\n"
+        )

@@ -14,6 +14,7 @@ from judgebench.errors import AuditFailed, UserError, did_you_mean
 from judgebench.files import safe_name
 from judgebench.judges.attacks import Attack, battery
 from judgebench.ratings.gate import GATE, withstood
+from judgebench.report.visible import visible
 from judgebench.runs import Journal, Run
 from judgebench.stages import judge, person_fit
 from judgebench.stages import settings as flags
@@ -85,7 +86,7 @@ def main(args: argparse.Namespace) -> int:
     if args.json:
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(found), indent=1).decode() + "\n")
     else:
-        sys.stdout.write(_table(found))
+        sys.stdout.write(visible(_table(found)))
     bad = [row for row in found["attacks"] if row["state"] != "withstood"]
     if bad:
         raise AuditFailed(f"{found['judge']} by {found['rubric']}: {_failure(bad, found)}")

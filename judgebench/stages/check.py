@@ -9,6 +9,7 @@ from pathlib import Path
 from judgebench import plugins
 from judgebench.errors import FileError, UserError
 from judgebench.files import read_bytes
+from judgebench.report.visible import one_line
 from judgebench.yaml_tree import parse
 
 SUITE = {"source", "items", "generate", "scorer", "license"}
@@ -33,10 +34,10 @@ def main(args: argparse.Namespace) -> int:
             kind = check(Path(name))
         except UserError as error:
             bad += 1
-            sys.stderr.write(f"judgebench: {error}\n")
+            sys.stderr.write(one_line(f"judgebench: {error}") + "\n")
         else:
             if not args.quiet:
-                sys.stdout.write(f"{name}: a sound {kind}\n")
+                sys.stdout.write(one_line(f"{name}: a sound {kind}") + "\n")
                 if kind == "rubric" and b"{fence}" not in read_bytes(Path(name)):
                     sys.stderr.write(
                         f"note: {name}: without {{fence}} in its lines, an answer can forge where it ends\n"

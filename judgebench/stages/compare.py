@@ -8,6 +8,7 @@ import sys
 import msgspec
 
 from judgebench.errors import UserError
+from judgebench.report.visible import one_line
 from judgebench.runs import Run
 from judgebench.stages import calibration
 from judgebench.stages.comparison_text import lines
@@ -56,7 +57,7 @@ def main(args: argparse.Namespace) -> int:
     if args.json:
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(found), indent=1).decode() + "\n")
     else:
-        sys.stdout.write("".join(line + "\n" for line in lines(found)))
+        sys.stdout.write("".join(one_line(line) + "\n" for line in lines(found)))
     return 0
 
 

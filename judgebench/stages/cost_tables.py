@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from judgebench.report.visible import one_line
 from judgebench.rubrics import Rubric
 from judgebench.runs import Run
 from judgebench.stages.costs import Stage, planned
@@ -69,7 +70,7 @@ def dry_run(
     before = 0
     if (path / "manifest.json").is_file():
         before = sum(used.prompt_tokens + used.completion_tokens for used in spent(Run(path)).values())
-    sys.stdout.write("".join(f"{line}\n" for line in shown(rows, settings, before)))
+    sys.stdout.write("".join(one_line(line) + "\n" for line in shown(rows, settings, before)))
     return 0
 
 

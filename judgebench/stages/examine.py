@@ -14,6 +14,7 @@ import yaml
 from judgebench.errors import BackendError, UserError
 from judgebench.files import write_atomic
 from judgebench.judges.examiner import Examined, ExaminerJudge
+from judgebench.report.visible import one_line
 from judgebench.rubrics import load_rubric, with_options
 from judgebench.stages import settings as flags
 from judgebench.stages.named_models import check_owners, parse_models
@@ -83,7 +84,7 @@ def main(args: argparse.Namespace) -> int:
     }  # fmt: skip
     write_atomic(out, yaml.safe_dump(suite, allow_unicode=True, sort_keys=False, width=120))
     if not args.quiet:
-        sys.stdout.write(f"{out}: {suite['about']}\n")
+        sys.stdout.write(one_line(f"{out}: {suite['about']}") + "\n")
     return 0
 
 

@@ -11,6 +11,7 @@ from judgebench.errors import UserError, did_you_mean
 from judgebench.files import write_atomic
 from judgebench.ratings.dimensions import with_overall
 from judgebench.report.exports.held import Exported, Held
+from judgebench.report.visible import one_line
 from judgebench.runs import Run
 from judgebench.stages import settings as flags
 from judgebench.stages.games import dimensions_of, games_of, standing
@@ -46,8 +47,8 @@ def main(args: argparse.Namespace) -> int:
     folder = Path(args.to) if args.to else run.path / "export" / args.format
     made = export(run, args.format, folder, baseline=args.baseline)
     if not args.quiet:
-        sys.stdout.write(f"{folder}: {len(made.files)} files\n")
-        sys.stdout.writelines(f"note: {note}\n" for note in made.notes)
+        sys.stdout.write(one_line(f"{folder}: {len(made.files)} files") + "\n")
+        sys.stdout.writelines(one_line(f"note: {note}") + "\n" for note in made.notes)
     return 0
 
 

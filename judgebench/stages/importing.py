@@ -12,6 +12,7 @@ from judgebench.errors import UserError
 from judgebench.importers.joining import read_keys
 from judgebench.importers.records import Options
 from judgebench.importers.writing import Imported, write
+from judgebench.report.visible import one_line
 from judgebench.runs import Run
 from judgebench.stages.settings import run_path
 
@@ -52,9 +53,9 @@ def main(args: argparse.Namespace) -> int:
         suite=args.suite, judge=args.judge, baseline=args.baseline, compat=args.compat,
     )  # fmt: skip
     if not args.quiet:
-        sys.stdout.write(f"{args.run}: {_counts(found)}\n")
+        sys.stdout.write(one_line(f"{args.run}: {_counts(found)}") + "\n")
         for note in found.notes:
-            sys.stdout.write(f"note: {note}\n")
+            sys.stdout.write(one_line(f"note: {note}") + "\n")
     return 0
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import judgebench
 from judgebench import plugins
 from judgebench.errors import UserError
+from judgebench.report.visible import one_line, visible
 
 KINDS = ("suites", "rubrics", "backends", "scorers", "judges", "ratings", "stages", "importers", "exporters", "runs")
 
@@ -37,9 +38,9 @@ def main(args: argparse.Namespace) -> int:
         found = [{"name": name, "about": about} for name, about in rows]
         sys.stdout.write(json.dumps(found, ensure_ascii=False) + "\n")
     else:
-        sys.stdout.writelines(f"{line}\n" for line in _lines(rows))
+        sys.stdout.writelines(f"{visible(line)}\n" for line in _lines(rows))
         if not rows:
-            sys.stderr.write(f"no runs in {args.folder}\n")
+            sys.stderr.write(one_line(f"no runs in {args.folder}") + "\n")
     return 0
 
 

@@ -10,6 +10,7 @@ import msgspec
 
 from judgebench.backends.prompt_tokens import PromptTokens, of_server
 from judgebench.errors import UserError
+from judgebench.report.visible import visible
 from judgebench.stages import choose
 from judgebench.stages import settings as flags
 from judgebench.stages.generate import load_suites, sampling
@@ -70,7 +71,7 @@ def main(args: argparse.Namespace) -> int:
         rows = [{**msgspec.to_builtins(each), "agrees": each.agrees} for each in found]
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(rows), indent=1).decode() + "\n")
     else:
-        sys.stdout.write("\n".join("\n".join(lines(each)) for each in found) + "\n")
+        sys.stdout.write(visible("\n".join("\n".join(lines(each)) for each in found)) + "\n")
     return 0
 
 

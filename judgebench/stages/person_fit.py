@@ -11,6 +11,7 @@ import msgspec
 
 from judgebench.errors import UserError
 from judgebench.ratings.person_fit import FLAG_BELOW, duplicate_rate, permutation_test, person_fit
+from judgebench.report.visible import visible
 from judgebench.runs import Run
 from judgebench.stages.games import games_of, standing
 
@@ -35,7 +36,7 @@ def show(run: Run, *, as_json: bool) -> int:
     if as_json:
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(found), indent=1).decode() + "\n")
     else:
-        sys.stdout.write(_table(found))
+        sys.stdout.write(visible(_table(found)))
     return 0
 
 

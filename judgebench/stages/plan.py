@@ -12,6 +12,7 @@ import msgspec
 from judgebench.errors import UserError
 from judgebench.judges.matchups import calls as calls_of
 from judgebench.ratings.power import PRIORS, PowerPlan, plan, win_rate_power
+from judgebench.report.visible import one_line
 from judgebench.rubrics import load_rubric
 from judgebench.runs import Run
 from judgebench.stages import settings as flags
@@ -98,7 +99,7 @@ def main(args: argparse.Namespace) -> int:
     if args.json:
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(planned), indent=1).decode() + "\n")
     else:
-        sys.stdout.write("".join(line + "\n" for line in lines(planned, args.power)))
+        sys.stdout.write("".join(one_line(line) + "\n" for line in lines(planned, args.power)))
     short = {name: found for name, found in planned.plans.items() if found.enough is False}
     if short:
         name, found = max(short.items(), key=lambda each: each[1].items_needed or 0)

@@ -6,6 +6,7 @@ import sys
 import time
 from types import TracebackType
 
+from judgebench.report.visible import one_line, visible
 from judgebench.stages.budget import price_of
 from judgebench.types import Usage
 
@@ -59,7 +60,7 @@ class Progress:
         if self._price is not None and tokens:
             price, currency = self._price
             cost = f", {price.of(self._usage):.4g} {currency}"
-        return f"{self.title}: {self.done}/{self.total}, {rate:.1f}/s{speed}{failed}{kept}{cost}{left}"
+        return f"{one_line(self.title)}: {self.done}/{self.total}, {rate:.1f}/s{speed}{failed}{kept}{cost}{left}"
 
     def _write(self, line: str) -> None:
         sys.stderr.write(f"\r\x1b[K{line}" if self._live else f"{line}\n")
@@ -77,5 +78,5 @@ class Progress:
 def say(text: str, *, quiet: bool = False) -> None:
     """Writes one line to stderr."""
     if not quiet:
-        sys.stderr.write(f"{text}\n")
+        sys.stderr.write(f"{visible(text)}\n")
         sys.stderr.flush()

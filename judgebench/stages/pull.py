@@ -21,6 +21,7 @@ import msgspec
 from judgebench.errors import FileError, UserError, did_you_mean
 from judgebench.files import read_bytes, write_atomic
 from judgebench.hub import Hub, fetch
+from judgebench.report.visible import visible
 from judgebench.sources import File, Source, cache_folder
 from judgebench.suites import check_suite, find_suite_file
 
@@ -230,5 +231,5 @@ def _lock(cache: Path) -> dict[str, Any]:
 
 def _say(args: argparse.Namespace, line: str) -> None:
     if not args.quiet:
-        sys.stderr.write(f"{line}\n")
+        sys.stderr.write(f"{visible(line)}\n")
         sys.stderr.flush()

@@ -14,6 +14,7 @@ from judgebench import plugins
 from judgebench.ratings import dimensions, grades, joint_dimensions, passk
 from judgebench.ratings.dimensions import with_overall
 from judgebench.report.leaderboard import leaderboard_rows, render_csv
+from judgebench.report.visible import one_line
 from judgebench.runs import Run
 from judgebench.stages import calibration, controls, panels, rated_records
 from judgebench.stages import settings as flags
@@ -69,11 +70,11 @@ def main(args: argparse.Namespace) -> int:
             "calibrated.json", msgspec.json.format(msgspec.json.encode(calibration.rows_of(calibrated)), indent=1)
         )
         if tables:
-            sys.stdout.write("".join(line + "\n" for line in calibration.lines(calibrated)))
+            sys.stdout.write("".join(one_line(line) + "\n" for line in calibration.lines(calibrated)))
     if controlled:
         run.write("controlled.json", msgspec.json.format(msgspec.json.encode(controls.rows_of(controlled)), indent=1))
         if tables:
-            sys.stdout.write("".join(line + "\n" for line in controls.lines(controlled)))
+            sys.stdout.write("".join(one_line(line) + "\n" for line in controls.lines(controlled)))
     if args.json:
         found = {**summary, **({"calibrated": calibration.rows_of(calibrated)} if calibrated else {})}
         found |= {"controlled": controls.rows_of(controlled)} if controlled else {}

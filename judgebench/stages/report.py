@@ -20,7 +20,7 @@ from judgebench.report.pages import Records, report_files
 from judgebench.report.runs_compared import only_lines, tables
 from judgebench.report.submission import submission
 from judgebench.report.terminal import print_comparison, print_summary
-from judgebench.report.visible import visible
+from judgebench.report.visible import one_line
 from judgebench.runs import Run
 from judgebench.stages import settings as flags
 from judgebench.stages.cards import card_rows, read_cards
@@ -72,14 +72,14 @@ def main(args: argparse.Namespace) -> int:
         return 0
     if args.json and not args.extraction:
         sys.stdout.write((summary_file(run)).read_text(encoding="utf-8") + "\n")
-        sys.stderr.writelines(f"warning: {visible(line)}\n" for line in doubts(run, read_summary(run)))
+        sys.stderr.writelines(one_line(f"warning: {line}") + "\n" for line in doubts(run, read_summary(run)))
     report(run, quiet=args.quiet or args.json or args.extraction)
     if args.extraction:
         rows = extraction_audit(run)
         if args.json:
             sys.stdout.write(msgspec.json.format(msgspec.json.encode(rows), indent=1).decode() + "\n")
         elif not args.quiet:
-            sys.stdout.write(f"{extraction.render_text(rows)}{run.path / 'extraction.csv'}\n")
+            sys.stdout.write(f"{extraction.render_text(rows)}{one_line(str(run.path / 'extraction.csv'))}\n")
     return 0
 
 
@@ -97,7 +97,7 @@ def _compare(runs: list[Run], args: argparse.Namespace) -> int:
         from rich.console import Console
 
         print_comparison(tables(found), [*found["unlike"], *only_lines(found)], Console())
-        sys.stdout.write(f"\n{out}\n")
+        sys.stdout.write(f"\n{one_line(str(out))}\n")
     return 0
 
 
@@ -135,7 +135,7 @@ def hand_in(run: Run, *, quiet: bool = False) -> None:
                 f"{left} of {record['available']} questions answered, {made.unread} unreadable, {made.missing} missing"
             )
             if not quiet:
-                sys.stdout.write(f"{folder}: {parts}\n")
+                sys.stdout.write(one_line(f"{folder}: {parts}") + "\n")
 
 
 def summary_file(run: Run) -> Path:
@@ -189,7 +189,7 @@ def report(run: Run, *, quiet: bool = False) -> None:
         from rich.console import Console
 
         print_summary(summary, Console())
-        sys.stdout.write(f"\n{run.path / 'report.html'}\n")
+        sys.stdout.write(f"\n{one_line(str(run.path / 'report.html'))}\n")
 
 
 def with_trials(run: Run, rows: list[Row]) -> list[Row]:

@@ -15,6 +15,7 @@ import msgspec
 from judgebench import __version__
 from judgebench.errors import MissingPackage, UserError
 from judgebench.files import write_atomic
+from judgebench.report.visible import one_line
 from judgebench.stages import settings as flags
 from judgebench.stages.progress import say
 from judgebench.train.columns import WRITTEN, Row, prompt_text, read_data, write_form
@@ -111,7 +112,9 @@ def main(args: argparse.Namespace) -> int:
     forget_replies(args)
     say(f"left out: {counted}", quiet=args.quiet)
     if not args.quiet:
-        sys.stdout.write("".join(f"{note}\n" for note in notes) + f"{args.out}: {len(made)} rows of {wanted}\n")
+        sys.stdout.write(
+            "".join(one_line(line) + "\n" for line in (*notes, f"{args.out}: {len(made)} rows of {wanted}"))
+        )
     return 0
 
 

@@ -15,6 +15,7 @@ import msgspec
 from judgebench import __version__
 from judgebench.errors import UserError, did_you_mean
 from judgebench.files import write_atomic
+from judgebench.report.visible import one_line
 from judgebench.runs import Run
 from judgebench.stages import settings as flags
 from judgebench.stages.games import orders_of, policy_of, standing
@@ -114,7 +115,7 @@ def write(
     guarded = ", ".join(f"{name} ({count})" for name, count in held.suites.items()) or "no suite"
     say(f"guarded: {guarded}; {len(held.dropped)} rows kept out, {len(held.let_in)} let in", quiet=args.quiet)
     if not args.quiet:
-        sys.stdout.write(f"{args.out}: {len(rows)} rows of {manifest.form} from {', '.join(judges)}\n")
+        sys.stdout.write(one_line(f"{args.out}: {len(rows)} rows of {manifest.form} from {', '.join(judges)}") + "\n")
 
 
 def _chosen(run: Run, args: argparse.Namespace, suites: Sequence[str]) -> list[Verdict]:
