@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_models import tiny_checkpoint
 
+from judgebench.backends.scripted import ScriptedBackend
 from judgebench.cli import main
 from judgebench.errors import UserError
 from judgebench.runs import Run
@@ -412,6 +413,36 @@ def test_a_report_marks_the_model_trained_on_what_it_is_asked(judged: Path, tmp_
     assert shown["models"][0]["origin"].startswith(f"dpo of hf/{tiny_checkpoint('')} on 2 rows of {data}; guard: 1 ")
     assert [model["contaminated"] for model in shown["models"]] == [{"drill": [2, 3]}, {}]
     assert mark in (later / "report.html").read_text()
+
+
+def test_a_judge_trained_on_what_it_judges_is_named_in_the_report_and_on_its_card(
+    judged: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trained = {"training": {"stage": "sft", "contamination": {"trained_on": {"drill": ["q0", "q2"]}, "let_in": []}}}
+    describe = ScriptedBackend.describe
+    monkeypatch.setattr(
+        ScriptedBackend, "describe",
+        lambda self: {**describe(self), **(trained if self.model.name == "own" else {})},
+    )  # fmt: skip
+    capsys.readouterr()
+    assert main(["judge", str(judged), "--judge", f"own=scripted/{tmp_path}/m.py:prefers", "--rubric",
+                 "pairwise-mtbench", "--quiet"]) == 0  # fmt: skip
+    assert main(["rate", str(judged)]) == 0
+    assert main(["report", str(judged), "--quiet"]) == 0
+    line = "judge own was trained on 2 of 3 items of drill: its verdicts there are not of unseen questions"
+    assert line in " ".join(capsys.readouterr().out.split())
+    shown = json.loads((judged / "summary.json").read_text())
+    assert {judge["name"]: judge["contaminated"] for judge in shown["judges"]} == {"j": {}, "own": {"drill": [2, 3]}}
+    assert line in shown["warnings"]
+    for name in ("report.md", "report.html"):
+        text = (judged / name).read_text()
+        assert line in text
+        assert "contaminated: trained on 2 of 3 items of drill" in text
+    assert main(["meta-eval", str(judged), "--against", "j", "--judge", "own"]) == 0
+    assert line in " ".join(capsys.readouterr().out.split())
+    assert line in (judged / "judge-card.md").read_text()
+    [card] = json.loads((judged / "judge-card.json").read_text())
+    assert card["notes"] == [line]
 
 
 def test_a_data_file_that_was_changed_is_not_what_its_manifest_says(judged: Path, tmp_path: Path) -> None:

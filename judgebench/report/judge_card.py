@@ -129,6 +129,8 @@ class JudgeCard(Record, frozen=True, kw_only=True):
     """Swap policy by which two orders became one label."""
     trials: tuple[Trial, ...]
     """By suite, dimension and truth."""
+    notes: tuple[str, ...] = ()
+    """What a reader must know of the judge: that it was trained on what it judges here."""
 
 
 def title(name: str) -> str:
@@ -203,4 +205,5 @@ def headline(card: JudgeCard) -> str:
         if name in own and own[name].value is not None
     ]
     more = f"; {len(card.trials) - 1} more trials" if len(card.trials) > 1 else ""
-    return f"{trial_title(trial)}: {', '.join(parts[:3]) or 'nothing could be measured'}{more}"
+    noted = "".join(f"; {note}" for note in card.notes)
+    return f"{trial_title(trial)}: {', '.join(parts[:3]) or 'nothing could be measured'}{more}{noted}"

@@ -16,6 +16,7 @@ def render_markdown(cards: Sequence[JudgeCard]) -> str:
         lines += [f"## {plain(card_title(card))}", ""]
         model = ", ".join(f"{name} {value}" for name, value in card.model.items() if value)
         lines += [f"Swap policy: {card.policy}." + (f" Judge model: {plain(model)}." if model else ""), ""]
+        lines += [f"**{plain(note)}.**\n" for note in card.notes]
         for trial in card.trials:
             lines += [*titled(trial_table(trial), 3), *_confusion(trial)]
     return "\n".join(lines).rstrip("\n") + "\n"

@@ -104,9 +104,11 @@ def group_title(summary: Summary, group: Group) -> str:
 
 
 def card_line(summary: Summary, group: Group) -> str:
-    """What the judge's card says in one line, or that it has none; empty for people."""
+    """What the judge's card says in one line, or that it has none, and what it was trained on; empty for people."""
     rows = matching(summary.get("cards", ()), judge=group.judge, rubric=group.rubric)
-    return str(rows[0]["text"]) if rows else ""
+    text = str(rows[0]["text"]) if rows else ""
+    tainted = "" if "was trained on" in text else taint(summary, group.suite, group.judge, "judges")
+    return "; ".join(filter(None, (text, tainted)))
 
 
 def dimension_label(summary: Summary, group: Group, dimension: str) -> str:

@@ -97,6 +97,8 @@ def print_cards(cards: Sequence[JudgeCard], console: Console) -> None:
     for card in cards:
         console.print()
         _say(_text(f"== {card_title(card)}; swap policy {card.policy}", console, "bold"), console)
+        for note in card.notes:
+            _say(_text(f"{note}.", console), console)
         for trial in card.trials:
             table = trial_table(trial)
             _print(table, table.title, console, keys)

@@ -17,6 +17,7 @@ from judgebench.report.judge_card import JudgeCard, Trial
 from judgebench.runs import Run
 from judgebench.stages import panels
 from judgebench.stages.cards import card_key, model_of, write_cards
+from judgebench.stages.contamination import of_judge
 from judgebench.stages.games import orders_said, standing
 from judgebench.stages.settings import run_path
 from judgebench.stages.trial_bench import Bench
@@ -163,7 +164,7 @@ def meta_evaluate(
             cards.append(
                 JudgeCard(
                     judge=rater.judge, rubric=rater.rubric, key=card_key(rater.judge, rater.rubric, known), model=known,
-                    policy=policy, trials=tuple(trials),
+                    policy=policy, trials=tuple(trials), notes=tuple(of_judge(run, rater.judge)),
                 )
             )  # fmt: skip
     if not cards:

@@ -60,6 +60,7 @@ def summarise(
             {
                 "name": name, "rubric": rubric, "baseline": record["baseline"],
                 "notes": [*_notes(record), *_remarks(record, rubric)], "mode": manifest["rubrics"][rubric]["mode"],
+                "contaminated": contaminated(run, name, "judges"),
             }
             for name, record in manifest["judges"].items()
             for rubric in (each["id"] for each in record["rubrics"].values())
@@ -92,7 +93,7 @@ def summarise(
         "prices": {name: manifest.get("prices", {}).get(name, "") for name in ("date", "currency")},
         "warnings": [],
     }  # fmt: skip
-    tainted = taint_lines(summary["models"], run)
+    tainted = [*taint_lines(summary["models"], run), *taint_lines(summary["judges"], run, "judges")]
     summary["warnings"] = [*tainted, *_warnings(summary), *family_lines(run), *_doubts(run, answers, stale)]
     return summary
 
