@@ -99,6 +99,12 @@ def test_conversations_that_do_not_begin_alike_are_refused(
         main(["data", "convert", file, "--as", "pairs", "--out", str(tmp_path / "o.jsonl"), "--quiet"])
 
 
+def test_an_answer_of_several_messages_is_no_whole_conversation(tmp_path: Path) -> None:
+    row = {"prompt": "Hi?", "chosen": side("", "a", "b", "Ho.")[1:], "rejected": side("", "No.")[1:]}
+    with pytest.raises(FileError, match="an answer of one message is meant"):
+        read_data(jsonl(tmp_path / "in.jsonl", [row]))
+
+
 def test_a_pair_equal_after_its_prompt_is_dropped_as_equal(tmp_path: Path) -> None:
     same = {"prompt": "Hi?", "chosen": side("Hi?", "Ho."), "rejected": side("Hi?", "Ho.")}
     other = {**same, "rejected": side("Hi?", "No.")}

@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("torch")
 
 from judgebench.train import losses
-from judgebench.train.language import POOR, asked, hindsight, weights
+from judgebench.train.language import GOOD, POOR, asked, hindsight, weights
 from judgebench.train.online import filled
 from judgebench.train.raft import best_of
 
@@ -90,7 +90,14 @@ def test_hindsight_asks_for_the_poor_answer_before_the_good_one() -> None:
     told = hindsight("Why?", "Because.", "No.")
     assert [message["role"] for message in told] == ["user", "assistant", "user", "assistant"]
     assert told[0]["content"] == asked("Why?", good=False) == f"Why?\n\n{POOR}"
-    assert (told[1]["content"], told[3]["content"]) == ("No.", "Because.")
+    assert (told[1]["content"], told[2]["content"], told[3]["content"]) == ("No.", GOOD, "Because.")
+
+
+def test_hindsight_in_the_other_order_teaches_the_good_answer_to_what_a_model_is_asked_with() -> None:
+    told = hindsight("Why?", "Because.", "No.", good_first=True)
+    assert [message["role"] for message in told] == ["user", "assistant", "user", "assistant"]
+    assert told[0]["content"] == asked("Why?") == f"Why?\n\n{GOOD}"
+    assert (told[1]["content"], told[2]["content"], told[3]["content"]) == ("Because.", POOR, "No.")
 
 
 def test_an_unscored_answer_has_no_advantage_over_its_group() -> None:

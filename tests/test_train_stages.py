@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from judgebench.backends.vllm import VLLMBackend
 from judgebench.cli import main
 from judgebench.errors import UserError
 from judgebench.train import losses
-from judgebench.types import Message, Model, Request, Sampling
+from judgebench.types import Message, Model, Reply, Request, Sampling
 
 
 def ranked() -> list[dict[str, Any]]:
@@ -113,10 +114,12 @@ def test_ipo_begins_at_its_square(tmp_path: Path) -> None:
     assert first_loss(tmp_path, "dpo", [PAIR], "--loss", "ipo", "--beta", "0.25") == pytest.approx(4.0, abs=1e-5)
 
 
-def test_hindsight_learns_both_answers_and_nothing_of_what_asks_for_them(tmp_path: Path) -> None:
-    told = [("3+1?\n\nGive a poor answer.\n", False), ("no\n", True), ("Give a good answer.\n", False),
-            ("44 is it\n", True)]  # fmt: skip
-    learned, _ = parent_logps(told)
+def test_hindsight_learns_both_answers_in_both_orders_and_nothing_of_what_asks_for_them(tmp_path: Path) -> None:
+    poor_first = [("3+1?\n\nGive a poor answer.\n", False), ("no\n", True), ("Give a good answer.\n", False),
+                  ("44 is it\n", True)]  # fmt: skip
+    good_first = [("3+1?\n\nGive a good answer.\n", False), ("44 is it\n", True), ("Give a poor answer.\n", False),
+                  ("no\n", True)]  # fmt: skip
+    learned = [logp for told in (poor_first, good_first) for logp in parent_logps(told)[0]]
     assert first_loss(tmp_path, "language", [PAIR]) == pytest.approx(-sum(learned) / len(learned), rel=1e-4)
 
 
@@ -149,11 +152,51 @@ def test_a_reward_model_gives_rewards_and_is_refused_as_a_model_that_writes(tmp_
         with pytest.raises(UserError, match="scores texts and writes none"):
             backend(Model(name="m", backend="hf", id=str(folder)))
     data = jsonl(tmp_path / "d.jsonl", asked())
-    more = ["--reward-model", str(folder), "--k", "2", "--max-new-tokens", "4"]
+    more = ["--reward-model", str(folder), "--k", "2", "--max-new-tokens", "4", "--keep-truncated"]
     record = trained(tmp_path, "raft", data, *more, name="best")
     assert any(note.startswith("rewards: ") and note.endswith(" 0 unscored") for note in record.notes)
     best = [json.loads(line) for line in (tmp_path / "run/models/best/best.jsonl").read_text().splitlines()]
     assert {row["prompt"] for row in best} <= {row["prompt"] for row in asked()}
+
+
+def test_raft_teaches_no_answer_that_was_cut_off_and_counts_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def replies(self: HFBackend, requests: Iterable[Request]) -> Iterator[tuple[Request, Reply]]:
+        for place, request in enumerate(requests):
+            texts = {0: ("11", "stop"), 1: ("1", "length"), 2: ("no", "stop"), 3: ("2", "length")}
+            text, finish = texts.get(place, (" ", "stop"))
+            yield request, Reply(text=text, finish=finish)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(HFBackend, "generate", replies)
+    data = jsonl(tmp_path / "d.jsonl", asked())
+    more = ["--scorer", "number", "--k", "2", "--max-new-tokens", "4"]
+    monkeypatch.setattr("trl.SFTTrainer.train", killed)
+    with pytest.raises(KeyboardInterrupt):
+        trained(tmp_path, "raft", data, *more)
+    monkeypatch.undo()
+    record = trained(tmp_path, "raft", data, *more)  # goes on with the answers chosen before the kill
+    best = [json.loads(line) for line in (tmp_path / "run/models/x/best.jsonl").read_text().splitlines()]
+    assert [(row["prompt"], row["completion"]) for row in best] == [("0+1?", "11"), ("1+1?", "no")]
+    assert record.notes == (
+        "4 of 8 answers are empty and are left out",
+        "2 of 8 answers were cut off at the token limit and are left out",
+        "rewards: 2 scored, 0 unscored",
+        "2 of 2 best answers have the reward 0, the lowest there is, and are taught too",
+        "2 prompts had no answer with a reward, and are left out",
+    )
+
+
+def killed(*given: Any, **more: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def test_raft_says_what_to_raise_where_every_answer_was_cut_off(tmp_path: Path) -> None:
+    more = ["--scorer", "number", "--k", "2", "--max-new-tokens", "2"]
+    with pytest.raises(
+        UserError, match=r"8 of 8 answers were cut off .*raise --max-new-tokens \(now 2\), or --keep-tr"
+    ):
+        trained(tmp_path, "raft", jsonl(tmp_path / "d.jsonl", asked()), *more)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from judgebench.errors import FileError, UserError
-from judgebench.train.rows import BOM, json_lines, own_replies
+from judgebench.train.rows import BOM, json_lines, own_replies, whole
 
 Row = dict[str, Any]
 Talk = list[dict[str, str]]
@@ -169,7 +169,7 @@ def _marks(value: Any) -> bool:
 def _pair(row: Row) -> Row:
     """A pair whose sides are whole conversations as one of replies; another as it is."""
     sides = [_talk(row[side]) if isinstance(row[side], list) else row[side] for side in ("chosen", "rejected")]
-    if not any(isinstance(side, list) and (len(side) > 1 or side[0]["role"] != "assistant") for side in sides):
+    if not whole(*sides):
         return row
     prompt = row["prompt"] if isinstance(row["prompt"], str) else _talk(row["prompt"])
     asked, chosen, rejected = own_replies(prompt, *sides)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -50,18 +51,26 @@ def read(settings: TrainSettings, args: argparse.Namespace) -> Rows:
     return read_rows(settings.data, (FORMS[args.method],))
 
 
-def hindsight(prompt: str, chosen: str, rejected: str) -> list[dict[str, str]]:
-    """A pair as one chat in which the poor answer is asked for and given, then the good one.
+def hindsight(prompt: str, chosen: str, rejected: str, *, good_first: bool = False) -> list[dict[str, str]]:
+    """A pair as one chat in which the poor answer is asked for and given, then the good one, or the other way round.
 
     Chain of hindsight (Liu et al. 2023, arXiv 2302.02676, section 2) maximises log p(x) = Σ_i 1_O(x)(x_i) log p(x_i |
     x_<i) over sequences of answers with feedback between them, 1_O being 1 on answers and 0 on feedback: here the
-    feedback is the user's, so what is learned is the assistant's replies.
+    feedback is the user's, so what is learned is the assistant's replies. Either answer may come first. Trained are
+    both orders: in one alone the words for the later answer would never stand behind a question, where it is asked.
+
+    Args:
+        prompt: the question.
+        chosen: the good answer.
+        rejected: the poor one.
+        good_first: the order.
     """
+    first, second = (chosen, rejected) if good_first else (rejected, chosen)
     return [
-        {"role": "user", "content": asked(prompt, good=False)},
-        {"role": "assistant", "content": rejected},
-        {"role": "user", "content": GOOD},
-        {"role": "assistant", "content": chosen},
+        {"role": "user", "content": asked(prompt, good=good_first)},
+        {"role": "assistant", "content": first},
+        {"role": "user", "content": POOR if good_first else GOOD},
+        {"role": "assistant", "content": second},
     ]
 
 
@@ -76,7 +85,7 @@ def weights(labels: list[bool], bad: float) -> list[float]:
 
 
 def build(job: Job, rows: Rows, args: argparse.Namespace) -> Any:
-    """The trainer of either method.
+    """The trainer of either method; a pair is two rows of hindsight, one of each order.
 
     Raises:
         UserError: prompts of several messages; a template under which replies cannot be told apart.
@@ -93,8 +102,9 @@ def build(job: Job, rows: Rows, args: argparse.Namespace) -> Any:
     from trl import SFTConfig, SFTTrainer
 
     examples = []
-    for row in rows.rows:
-        told = hindsight(_text(row["prompt"]), _text(row["chosen"]), _text(row["rejected"]))
+    for row, good_first in itertools.product(rows.rows, (False, True)):
+        pair = (_text(row["prompt"]), _text(row["chosen"]), _text(row["rejected"]))
+        told = hindsight(*pair, good_first=good_first)
         if chat:
             try:
                 ids, labels = replies_labelled(job.tokenizer, told)

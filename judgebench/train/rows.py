@@ -81,7 +81,7 @@ def read_rows(file: str, forms: Sequence[Sequence[str]], optional: Sequence[str]
         for column in optional:
             if row.get(column) is not None:
                 row[column] = _checked(path, number, column, row[column])
-        if "chosen" in columns and _whole(row["chosen"], row["rejected"]):
+        if "chosen" in columns and whole(row["chosen"], row["rejected"]):
             try:
                 row["prompt"], row["chosen"], row["rejected"] = own_replies(
                     row["prompt"], row["chosen"], row["rejected"]
@@ -227,7 +227,7 @@ def _checked(path: Path, number: int, column: str, value: Any) -> Any:
     return value
 
 
-def _whole(chosen: Any, rejected: Any) -> bool:
+def whole(chosen: Any, rejected: Any) -> bool:
     """Whether a side is a conversation from its beginning: a reply begins with the assistant."""
     return any(isinstance(side, list) and side and side[0]["role"] in ("user", "system") for side in (chosen, rejected))
 
