@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from judgebench.report.behind import Where
-from judgebench.report.figures import count, estimate, points
+from judgebench.report.figures import count, estimate, outside, points, share_estimate, uncut
 from judgebench.report.judged import Group, dimension_label
 from judgebench.report.tables import Cell, Column, Remarks, Row, Summary, Table, distinct, matching, name_column
 
@@ -21,8 +21,19 @@ def _alone(summary: Summary, group: Group, row: Row) -> Row:
     of_model = {"dimension": row["dimension"], "model": row["model"], "method": "win-rate"}
     for rating in matching(summary["ratings"], **group.fields, **of_model):
         return rating
-    own = {"value": row["judge_win_rate"], "low": row["judge_low"], "high": row["judge_high"], "n": row["verdicts"]}
-    return own
+    judged = row["verdicts"] + (row["labels"] if row["method"] == "augmented" else 0)
+    return {"value": row["judge_win_rate"], "low": row["judge_low"], "high": row["judge_high"], "n": judged}
+
+
+def _order(row: Row) -> tuple[str, bool, float]:
+    """By dimension, the best first, those without a calibrated figure last."""
+    return row["dimension"], row["win_rate"] is None, -(row["win_rate"] or 0)
+
+
+def _share(remarks: Remarks, value: float | None, low: float | None, high: float | None) -> str:
+    """A win rate with its interval, cut to [0, 1], with a mark to a remark that tells it whole."""
+    odd = any(outside(each) for each in (value, low, high))
+    return share_estimate(value, low, high) + remarks.mark(uncut(value, low, high) if odd else "")
 
 
 def calibrated_table(summary: Summary, group: Group) -> Table:
@@ -42,7 +53,7 @@ def calibrated_table(summary: Summary, group: Group) -> Table:
     rows = []
     grown = 0
     found = matching(summary.get("calibrated", ()), **group.fields)
-    for row in sorted(found, key=lambda row: (row["dimension"], -row["win_rate"])):
+    for row in sorted(found, key=_order):
         labelled = Where(of="labelled", suite=group.suite, judge=group.judge, rubric=group.rubric,
                          dimension=row["dimension"], model=row["model"], people=tuple(row["people"]))  # fmt: skip
         alone = _alone(summary, group, row)
@@ -52,16 +63,19 @@ def calibrated_table(summary: Summary, group: Group) -> Table:
                 Cell(text=dimension_label(summary, group, row["dimension"])),
                 Cell(text=row["model"] + remarks.mark(row["note"])),
                 Cell(
-                    text=estimate(alone["value"], alone["low"], alone["high"]),
+                    text=_share(remarks, alone["value"], alone["low"], alone["high"]),
                     sort=alone["value"],
                     where=group.where("games", row["dimension"], model=row["model"]),
                 ),
                 Cell(
-                    text=estimate(row["people_win_rate"], row["people_low"], row["people_high"]),
+                    text=_share(remarks, row["people_win_rate"], row["people_low"], row["people_high"]),
                     sort=row["people_win_rate"],
                     where=labelled,
                 ),
-                Cell(text=estimate(row["win_rate"], row["win_rate_low"], row["win_rate_high"]), sort=row["win_rate"]),
+                Cell(
+                    text=_share(remarks, row["win_rate"], row["win_rate_low"], row["win_rate_high"]),
+                    sort=row["win_rate"],
+                ),
                 Cell(text=estimate(row["elo"], row["elo_low"], row["elo_high"], points), sort=row["elo"]),
                 Cell(
                     text=estimate(row["joint_elo"], row["joint_low"], row["joint_high"], points), sort=row["joint_elo"]
@@ -72,6 +86,6 @@ def calibrated_table(summary: Summary, group: Group) -> Table:
         )
     people = distinct(name for row in found for name in row["people"])
     below = [f"Win rates by {group.judge}, by people ({', '.join(people)}), and by both."] if rows else []
-    below += [METHODS.get(method, method) for method in distinct(row["method"] for row in found)]
+    below += [METHODS.get(method, method) for method in distinct(row["method"] for row in found if row["method"])]
     below += [OLD] if grown else []
     return Table(title="Judge and people", columns=columns, rows=tuple(rows), remarks=(*below, *remarks.lines()))

@@ -91,6 +91,38 @@ def estimate(
     return f"{form(value)} {between(low, high, form)}"
 
 
+def outside(value: float | None) -> bool:
+    """True for what no share can be: below 0 or above 1, beyond rounding."""
+    return value is not None and not -1e-9 <= value <= 1 + 1e-9
+
+
+def cut(value: float) -> float:
+    """The share nearest to an estimate that may lie outside [0, 1].
+
+    >>> cut(1.1), cut(0.5), cut(-0.2)
+    (1.0, 0.5, 0.0)
+    """
+    return min(1.0, max(0.0, value))
+
+
+def share_estimate(value: float | None, low: float | None, high: float | None) -> str:
+    """A share with its interval, each cut to [0, 1]: `uncut` says what it is by its formula.
+
+    >>> share_estimate(1.1, 0.0625, 2.137)
+    '1.000 [0.062, 1.000]'
+    """
+    ends = [None if each is None or math.isnan(each) else cut(each) for each in (value, low, high)]
+    return estimate(ends[0], ends[1], ends[2])
+
+
+def uncut(value: float | None, low: float | None, high: float | None) -> str:
+    """What is said of an estimate of which something was cut to what a share can be."""
+    return (
+        "cut to what a share can be: estimates without bias, and their intervals, may go beyond; as computed, and in "
+        f"the JSON: {estimate(value, low, high)}"
+    )
+
+
 def spread(value: float | None, low: float | None, high: float | None) -> str:
     """Mean ± standard deviation in points, from the ends one standard deviation away."""
     if value is None:

@@ -11,17 +11,23 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+import msgspec
+
 from judgebench.errors import UserError, did_you_mean
 from judgebench.ratings.active import active_estimate
 from judgebench.ratings.joint_bias import JointRatings
 from judgebench.ratings.ppi import PPIEstimate, ppi_mean
 from judgebench.ratings.ppi_ratings import PPIRatings
+from judgebench.report.figures import cut, outside, uncut
 from judgebench.runs import Run
 from judgebench.stages.games import games_of, standing
 from judgebench.stages.label_samples import LabelSample, sample_of
 from judgebench.stages.people_fits import WORDS, Answers, Effect, Labelled, fits_of
 from judgebench.stages.summary_sway import kin
 from judgebench.types import Game, Record, Verdict
+
+UNLABELLED = "nobody labelled any of these"
+"""Why there is no calibrated figure."""
 
 PEOPLE = "human"
 """``--calibrate human``: everyone whose judge name begins with ``human@``."""
@@ -34,6 +40,17 @@ FOLDS = 2
 
 Place = tuple[str, str, int, str, str, str]
 """(suite, item, turn, dimension, left, right): what a person and a judge can both have judged."""
+
+
+class Uncalibrated(Record, frozen=True, kw_only=True):
+    """A model that the judge judged and of which no calibrated figure holds."""
+
+    labels: int
+    """Its games with a label."""
+    verdicts: int
+    """Its games without."""
+    why: str
+    """The reason."""
 
 
 class Calibrated(Record, frozen=True, kw_only=True):
@@ -57,6 +74,8 @@ class Calibrated(Record, frozen=True, kw_only=True):
     """The joint bias model of the same games, with the test between the two; None where there is no fit."""
     effects: tuple[Effect, ...] = ()
     """The judge's biases in the joint model, and why another is not."""
+    without: dict[str, Uncalibrated] = msgspec.field(default_factory=dict)
+    """Model → why it has no calibrated figure."""
     note: str = ""
     """What a reader must know."""
 
@@ -158,20 +177,32 @@ def calibrate(run: Run, wanted: str, *, declared: bool = False) -> list[Calibrat
     for verdict in verdicts:
         if len(verdict.shown) == 2:
             shown[verdict.suite, verdict.judge, verdict.rubric, verdict.dimension].append(verdict)
-    found = [
-        _calibrated(run, key, (group, shown[key], answers), people, sample)
-        for key, group in sorted(labelled(judged, human).items())
-        if any(score is not None for score in group.human)
-    ]
-    if not found:
+    both = [each for each in sorted(labelled(judged, human).items()) if _any(each[1].human)]
+    if not both:
         raise UserError(f"--calibrate {wanted}: people and judges judged no pair alike")
-    return found
+    gaps = {key: sample.gap(shown[key]) for key, _ in both}
+    if all(gaps.values()):
+        raise UserError(f"--calibrate {wanted}: {gaps[both[0][0]]}")
+    return [
+        _refused(key, group, people, gaps[key])
+        if gaps[key]
+        else _calibrated(run, key, (group, shown[key], answers), people, sample)
+        for key, group in both
+    ]
 
 
 def rows_of(found: Iterable[Calibrated]) -> list[dict[str, Any]]:
-    """A flat row for each model: judge alone, people alone, both."""
-    rows = []
+    """A flat row for each model: judge alone, people alone, both; None where there is no calibrated figure."""
+    rows: list[dict[str, Any]] = []
     for each in found:
+        for model, lack in sorted(each.without.items()):
+            rows.append(
+                {
+                    "suite": each.suite, "judge": each.judge, "rubric": each.rubric, "dimension": each.dimension,
+                    "model": model, "people": list(each.people), "labels": lack.labels, "verdicts": lack.verdicts,
+                    **dict.fromkeys(FIGURES), "joint_effects": {}, "note": lack.why,
+                }
+            )  # fmt: skip
         for model, rate in sorted(each.win_rates.items()):
             ratings, joint = each.ratings, each.joint
             notes = [each.note, rate.note, ratings.note if ratings else ""]
@@ -198,25 +229,45 @@ def rows_of(found: Iterable[Calibrated]) -> list[dict[str, Any]]:
     return rows
 
 
-def describe(estimate: PPIEstimate, form: str = ".3f") -> list[str]:
-    """Lines on a calibrated mean: both together, then the judge alone and people alone; ``form`` is of its numbers."""
+FIGURES = (
+    "method", "lambda", "win_rate", "win_rate_low", "win_rate_high", "judge_win_rate", "judge_low", "judge_high",
+    "people_win_rate", "people_low", "people_high", "elo", "elo_low", "elo_high", "joint_elo", "joint_low",
+    "joint_high", "joint_p", "headline",
+)  # fmt: skip
+"""What is None of a model without a calibrated figure."""
 
-    def interval(low: float | None, high: float | None) -> str:
-        return "—" if low is None or high is None else f"[{low:{form}}, {high:{form}}]"
+
+def describe(estimate: PPIEstimate, form: str = ".3f", *, share: bool = True) -> list[str]:
+    """Lines on a calibrated mean: both together, then the judge alone and people alone.
+
+    Args:
+        estimate: the mean.
+        form: of its numbers.
+        share: whether it is a share: what lies outside [0, 1] is shown cut, with a mark and a line that tells it whole.
+    """
+    odd: list[str] = []
+
+    def one(value: float) -> str:
+        return f"{cut(value):{form}}*" if share and outside(value) else f"{value:{form}}"
+
+    def whole(value: float, low: float | None, high: float | None) -> str:
+        if share and (outside(value) or outside(low) or outside(high)):
+            odd.append(uncut(value, low, high))
+        return f"{one(value)} " + ("—" if low is None or high is None else f"[{one(low)}, {one(high)}]")
 
     gain = "" if estimate.effective_n_ratio is None else f", worth {estimate.effective_n_ratio:.2f} times the labels"
     said = [
-        f"people and judge: {estimate.value:{form}} {interval(estimate.low, estimate.high)}, "
+        f"people and judge: {whole(estimate.value, estimate.low, estimate.high)}, "
         f"{estimate.n_human} labels and {estimate.n_judge} verdicts more, λ {estimate.lam:.2f}{gain}, "
         f"by {BY[estimate.method]}"
     ]
     if estimate.judge_value is not None:
-        alone = interval(estimate.judge_low, estimate.judge_high)
-        said.append(
-            f"judge alone: {estimate.judge_value:{form}} {alone} on the {estimate.n_judge} without a label, "
-            "which allows for no bias of the judge"
-        )
-    said.append(f"people alone: {estimate.human_value:{form}} {interval(estimate.human_low, estimate.human_high)}")
+        alone = whole(estimate.judge_value, estimate.judge_low, estimate.judge_high)
+        every = estimate.method == "augmented"  # its mean is over all, labelled or not
+        on = f"all {estimate.n_judge + estimate.n_human}" if every else f"the {estimate.n_judge} without a label"
+        said.append(f"judge alone: {alone} on {on}, which allows for no bias of the judge")
+    said.append(f"people alone: {whole(estimate.human_value, estimate.human_low, estimate.human_high)}")
+    said += [f"* {each}" for each in odd]
     if estimate.note:
         said.append(f"note: {estimate.note}")
     return said
@@ -229,6 +280,8 @@ def lines(found: Iterable[Calibrated]) -> Iterator[str]:
         for model, rate in sorted(each.win_rates.items(), key=lambda row: -row[1].value):
             yield f"  win rate of {model}"
             yield from (f"    {line}" for line in describe(rate))
+        for model, lack in sorted(each.without.items()):
+            yield f"  no calibrated figure of {model}: {lack.why}"
         if each.ratings is not None:
             for model, elo in sorted(each.ratings.elo.items(), key=lambda row: -row[1]):
                 ends = f"[{each.ratings.low[model]:.0f}, {each.ratings.high[model]:.0f}]"
@@ -273,11 +326,45 @@ def _calibrated(
         )
         if estimate is not None:
             rates[model] = estimate
-    fits = fits_of(group, verdicts, answers, kin(run, judge), chances)
+    names = {name for game, score in zip(group.games, group.human, strict=True) if score is not None
+             for name in (game.left, game.right)}  # fmt: skip
+    kept = [number for number, game in enumerate(group.games) if {game.left, game.right} <= names]
+    without = _without(group, UNLABELLED)
+    fits = fits_of(
+        Labelled([group.games[number] for number in kept], [group.human[number] for number in kept]), verdicts, answers,
+        kin(run, judge), None if chances is None else [chances[number] for number in kept],
+    )  # fmt: skip
+    left_out = [name for name in without if name not in rates]
+    notes = [odd, fits.note]
+    if left_out:
+        notes.append(f"games of {', '.join(left_out)} are left out of the calibrated ratings: nobody labelled any")
     return Calibrated(
         suite=suite, judge=judge, rubric=rubric, dimension=dimension, people=tuple(people), win_rates=rates,
-        ratings=fits.ratings, joint=fits.joint, effects=fits.effects, note="; ".join(filter(None, [odd, fits.note])),
+        ratings=fits.ratings, joint=fits.joint, effects=fits.effects, note="; ".join(filter(None, notes)),
+        without={name: without[name] for name in left_out},
     )  # fmt: skip
+
+
+def _refused(key: tuple[str, str, str, str], group: Labelled, people: Sequence[str], why: str) -> Calibrated:
+    (suite, judge, rubric, dimension) = key
+    return Calibrated(
+        suite=suite, judge=judge, rubric=rubric, dimension=dimension, people=tuple(people), win_rates={}, ratings=None,
+        without=_without(group, why),
+    )  # fmt: skip
+
+
+def _without(group: Labelled, why: str) -> dict[str, Uncalibrated]:
+    """Every model of the games, were none of them calibrated."""
+    found = {}
+    for model in sorted({name for game in group.games for name in (game.left, game.right)}):
+        labels = [score is not None for game, score in zip(group.games, group.human, strict=True)
+                  if model in (game.left, game.right)]  # fmt: skip
+        found[model] = Uncalibrated(labels=sum(labels), verdicts=len(labels) - sum(labels), why=why)
+    return found
+
+
+def _any(human: Iterable[float | None]) -> bool:
+    return any(score is not None for score in human)
 
 
 def _share(game: Game, model: str, score: float) -> float:

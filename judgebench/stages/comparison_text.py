@@ -30,7 +30,7 @@ def lines(found: Sequence[Comparison]) -> Iterator[str]:
         if each.bootstrap is not None:
             yield f"  {each.bootstrap.note}: {_interval(each.bootstrap.low, each.bootstrap.high, form)}"
         if each.calibrated is not None:
-            yield from (f"  {line}" for line in describe(each.calibrated, form))
+            yield from (f"  {line}" for line in describe(each.calibrated, form, share=games))
         if each.note:
             yield f"  note: {each.note}"
     tested = [each for each in found if each.holm_p is not None]

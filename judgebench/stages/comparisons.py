@@ -162,7 +162,9 @@ def compare_pairs(
     if not found:
         raise UserError("no two models share a scored item")
     if people and not any(each.calibrated for each in found):
-        raise UserError(f"--calibrate {extras.calibrate}: people and judges judged nothing alike")
+        whys = [each.note.partition("not calibrated: ")[2] for each in found]
+        why = next((each for each in whys if each and not each.startswith(calibration.UNLABELLED)), "")
+        raise UserError(f"--calibrate {extras.calibrate}: {why or 'people and judges judged nothing alike'}")
     return _corrected(found)
 
 
@@ -210,7 +212,7 @@ def _scores(held: Held, pair: tuple[str, str], people: Sequence[str], extras: Ex
     groups: dict[Key, list[Verdict]] = defaultdict(list)
     for verdict in held.verdicts:
         if len(verdict.shown) == 1 and verdict.shown[0][0] in pair:
-            groups[verdict.suite, verdict.judge, verdict.rubric, verdict.dimension].append(verdict)
+            groups[_key(verdict)].append(verdict)
     found = []
     for key, group in sorted(groups.items()):
         means = item_means(group)
@@ -226,11 +228,13 @@ def _scores(held: Held, pair: tuple[str, str], people: Sequence[str], extras: Ex
         said = _people_differences(groups, key, pair, people)
         calibrated = None
         if people and not key[1].startswith(("human@", "exact@")):
-            labels, chances, odd = held.sample.beside([said.get(place) for place in shared], shared)
-            calibrated = calibration.mean_of(
-                list(delta.values()), labels, [item for _, item in shared], extras.seed, chances
-            )
-            notes.append(odd)
+            odd = held.sample.gap(each for each in group if (each.suite, each.item) in delta) if said else ""
+            if not odd:
+                labels, chances, odd = held.sample.beside([said.get(place) for place in shared], shared)
+                calibrated = calibration.mean_of(
+                    list(delta.values()), labels, [item for _, item in shared], extras.seed, chances
+                )
+            notes.append(odd if calibrated else f"not calibrated: {odd or calibration.UNLABELLED}")
         found.append(
             Comparison(
                 suite=key[0], judge=key[1], rubric=key[2], dimension=key[3], method="paired difference", left=left,
@@ -244,6 +248,10 @@ def _scores(held: Held, pair: tuple[str, str], people: Sequence[str], extras: Ex
             )
         )  # fmt: skip
     return found
+
+
+def _key(verdict: Verdict) -> Key:
+    return verdict.suite, verdict.judge, verdict.rubric, verdict.dimension
 
 
 def _people_differences(
@@ -266,6 +274,7 @@ def _games(held: Held, pair: tuple[str, str], people: Sequence[str], extras: Ext
     met = [game for game in held.games if {game.left, game.right} == set(pair)]
     missing = [out for out in held.left_out if {out.left, out.right} == set(pair)]
     human = [game for game in met if game.judge in people]
+    shown = [each for each in held.verdicts if {model for model, _ in each.shown} == set(pair)] if people else []
     found = []
     for key, group in sorted(calibration.labelled(met, human).items()):
         turned = [game.left != left for game in group.games]
@@ -287,9 +296,11 @@ def _games(held: Held, pair: tuple[str, str], people: Sequence[str], extras: Ext
                 None if score is None else 1 - score if turn else score
                 for score, turn in zip(group.human, turned, strict=True)
             ]
-            said, chances, odd = held.sample.beside(said, [(key[0], item) for item in items])
-            calibrated = calibration.mean_of(scores, said, items, extras.seed, chances)
-            notes.append(odd)
+            odd = held.sample.gap(each for each in shown if _key(each) == key)
+            if not odd:
+                said, chances, odd = held.sample.beside(said, [(key[0], item) for item in items])
+                calibrated = calibration.mean_of(scores, said, items, extras.seed, chances)
+            notes.append(odd if calibrated else f"not calibrated: {odd or calibration.UNLABELLED}")
         found.append(
             Comparison(
                 suite=key[0], judge=key[1], rubric=key[2], dimension=key[3], method="win rate", left=left, right=right,

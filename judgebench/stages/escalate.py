@@ -15,10 +15,11 @@ import msgspec
 
 from judgebench.errors import UserError, did_you_mean
 from judgebench.ratings.selective import Threshold, agreement_threshold
+from judgebench.report.visible import one_line
 from judgebench.runs import Run
 from judgebench.stages import active_labels, calibration
 from judgebench.stages.games import games_of, standing
-from judgebench.stages.label_samples import refuse_unsampled
+from judgebench.stages.label_samples import refuse_unsampled, sample_of
 from judgebench.stages.settings import run_path
 from judgebench.types import Game, Record
 
@@ -118,8 +119,8 @@ def main(args: argparse.Namespace) -> int:
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(found), indent=1).decode() + "\n")
         return 0
     for each in found:
-        sys.stdout.write(f"{each.suite}, {each.dimension}, {' + '.join(each.judges)}: {_words(each)}\n")
-    sys.stdout.write(f"{len(out)} pairs for people are in {run.path / FILE}, the least sure first\n")
+        sys.stdout.write(one_line(f"{each.suite}, {each.dimension}, {' + '.join(each.judges)}: {_words(each)}") + "\n")
+    sys.stdout.write(one_line(f"{len(out)} pairs for people are in {run.path / FILE}, the least sure first") + "\n")
     return 0
 
 
@@ -171,6 +172,11 @@ def select(
     refuse_unsampled(run, names, declared=declared)
     games = games_of(run, verdicts)[0]
     panel = _panel(games, judges)
+    gap = sample_of([run], names, declared=declared).gap(
+        each for each in verdicts if each.judge in panel and len(each.shown) == 2
+    )
+    if gap:
+        raise UserError(f"{people}: {gap}")
     judged, said = _means(games, panel, whole=True), _means(games, names, whole=False)
     groups: dict[tuple[str, str], list[calibration.Place]] = defaultdict(list)
     for place in judged:

@@ -8,11 +8,14 @@ by labels picked where judges disagree (``disagree``) none does.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from judgebench.errors import UserError
 from judgebench.runs import Run
+from judgebench.stages.labelling import Unit, population_of, read_plan
+from judgebench.types import Verdict
 
 RANDOM, ACTIVE, PICKED = "random", "active", "disagree"
 """What ``sample`` may say; by the last no estimate holds, whatever is declared."""
@@ -32,6 +35,27 @@ class LabelSample(NamedTuple):
     """The items drawn with those chances."""
     skipped: int = 0
     """Things of a random sample that people left out, each with a reason."""
+    populations: Mapping[str, frozenset[Unit]] = {}
+    """Who labels a random sample → what it was drawn from, where a plan says so."""
+
+    def gap(self, verdicts: Iterable[Verdict]) -> str:
+        """Why the labels are no random sample of what these verdicts of a judge are of; empty where nothing says so."""
+        judged = {
+            (each.suite, each.item, each.turn, tuple(sorted(each.shown)))
+            for each in verdicts
+            if len({model for model, _ in each.shown}) == len(each.shown)
+        }
+        for person, known in sorted(self.populations.items()):
+            later = judged - known
+            if later:
+                suite, item, _, shown = min(later)
+                first = f"{suite} {item}, {' and '.join(model for model, _ in shown)}"
+                return (
+                    f"{len(later)} of {len(judged)} things judged were not there when labels were drawn at random for "
+                    f"{person} (the first: {first}): these are no random sample of all that is judged now; draw labels "
+                    "anew for other people"
+                )
+        return ""
 
     def beside(
         self, human: Sequence[float | None], items: Sequence[ItemKey]
@@ -89,7 +113,8 @@ def sample_of(runs: Sequence[Run], people: Sequence[str], *, declared: bool) -> 
     if not active:
         for run in runs:
             refuse_unsampled(run, people, declared=declared)
-        return LabelSample(skipped=sum(_skipped(run, name) for run in runs for name in people))
+        skipped = sum(_skipped(run, name) for run in runs for name in people)
+        return LabelSample(skipped=skipped, populations=_populations(runs, people))
     if declared:
         raise UserError("--random-labels: the run says that labels were drawn with known chances, not at random")
     if len(active) < len(records):
@@ -105,6 +130,21 @@ def sample_of(runs: Sequence[Run], people: Sequence[str], *, declared: bool) -> 
         chances.update(mine)
         drawn |= own
     return LabelSample(chances, frozenset(drawn))
+
+
+def _populations(runs: Sequence[Run], people: Sequence[str]) -> dict[str, frozenset[Unit]]:
+    """Who → what could have been drawn for them in all runs in which they label; without those no plan is known of."""
+    found: dict[str, list[frozenset[Unit]]] = defaultdict(list)
+    unknown = set()
+    for run in runs:
+        for name in people:
+            if name in run.manifest["judges"] or run.verdicts_file(name, "").exists():
+                plan = read_plan(run, name)
+                if plan is None:
+                    unknown.add(name)
+                else:
+                    found[name].append(population_of(run, plan))
+    return {name: frozenset().union(*each) for name, each in found.items() if name not in unknown}
 
 
 def _skipped(run: Run, person: str) -> int:

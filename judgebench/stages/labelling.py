@@ -48,6 +48,17 @@ class Task(Record, frozen=True, kw_only=True):
     """Chance with which it (``unsure``: its item) was drawn; None where nothing was drawn (``disagree``)."""
 
 
+class Pool(Record, frozen=True, kw_only=True):
+    """Items of a suite that all have the same units."""
+
+    suite: str
+    """Name of the suite."""
+    items: tuple[str, ...]
+    """Ids of the items."""
+    units: tuple[tuple[int, Shown], ...]
+    """(turn, answers by name) of each of them."""
+
+
 class Plan(Record, frozen=True, kw_only=True):
     """What one annotator is asked."""
 
@@ -65,6 +76,8 @@ class Plan(Record, frozen=True, kw_only=True):
     """In the order in which they are asked."""
     chances: dict[str, dict[str, float]] = msgspec.field(default_factory=dict)
     """Suite → item → chance that all of the item was drawn, of every item; empty but where judges are unsure."""
+    drawn_from: tuple[Pool, ...] = ()
+    """The units that could have been drawn; empty in plans of before this was kept."""
 
 
 def annotator_name(text: str) -> str:
@@ -137,7 +150,7 @@ def draw(
         of_items.setdefault(suite, {})[item] = chance
     return Plan(
         annotator=annotator, how=cast(How, how), seed=seed, guide=guide, population=len(units), tasks=tasks,
-        chances=of_items,
+        chances=of_items, drawn_from=_pools(units),
     )  # fmt: skip
 
 
@@ -207,7 +220,11 @@ def plan_for(
         return kept
     larger = draw(run, kept.guide, annotator, how=kept.how, size=size, seed=kept.seed)
     held_tasks = [(task.suite, task.item, task.turn, task.shown) for task in kept.tasks]
-    if [(task.suite, task.item, task.turn, task.shown) for task in larger.tasks[: len(held_tasks)]] != held_tasks:
+    grown = kept.drawn_from and larger.drawn_from != kept.drawn_from
+    if (
+        grown
+        or [(each.suite, each.item, each.turn, each.shown) for each in larger.tasks[: len(held_tasks)]] != held_tasks
+    ):
         raise RunConflict(
             f"{annotator}: the run has changed since its labels were drawn, so no larger sample of the same draw can "
             "be had; take another name with --as"
@@ -235,8 +252,40 @@ def _as_drawn(run: Run, guide: Guide, annotator: str) -> Plan:
     tasks = [_task(unit, asked[unit], record["chances"][unit[0]][unit[1]], seed, annotator) for unit in chosen]
     return Plan(
         annotator=annotator, how="unsure", seed=seed, guide=guide, population=len(judged), tasks=tuple(tasks),
-        chances=record["chances"],
+        chances=record["chances"], drawn_from=_pools(judged),
     )  # fmt: skip
+
+
+def _pools(units: Iterable[Unit]) -> tuple[Pool, ...]:
+    by_item: dict[tuple[str, str], list[tuple[int, Shown]]] = defaultdict(list)
+    for suite, item, turn, shown in units:
+        by_item[suite, item].append((turn, shown))
+    alike: dict[tuple[str, tuple[tuple[int, Shown], ...]], list[str]] = defaultdict(list)
+    for (suite, item), held in sorted(by_item.items()):
+        alike[suite, tuple(sorted(held))].append(item)
+    return tuple(Pool(suite=suite, items=tuple(items), units=held) for (suite, held), items in alike.items())
+
+
+def population_of(run: Run, plan: Plan) -> frozenset[Unit]:
+    """The units that could have been drawn.
+
+    A plan of before they were kept counts them only: where the run still holds as many, it is those.
+
+    Raises:
+        UserError: the plan counts them only, and the run holds more or fewer now.
+    """
+    if plan.drawn_from:
+        return frozenset(
+            (pool.suite, item, *unit) for pool in plan.drawn_from for item in pool.items for unit in pool.units
+        )
+    judged = _judged(run, plan.guide)
+    for units in (judged, () if len(judged) == plan.population else _unjudged(run, plan.guide)):
+        if len(units) == plan.population:
+            return frozenset(units)
+    raise UserError(
+        f"{plan.annotator}: labels were drawn from {plan.population} things, and the run holds {len(judged)} that are "
+        "judged now: they are no random sample of these; draw labels anew for other people"
+    )
 
 
 def read_plan(run: Run, annotator: str) -> Plan | None:
