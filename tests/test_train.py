@@ -106,8 +106,11 @@ def test_the_same_training_again_does_nothing_and_another_one_is_refused(tmp_pat
     trained(tmp_path, "sft", jsonl(tmp_path / "s.jsonl", chats()), template=CHATML, name="other")
     trained(tmp_path, "dpo", data)
     before = (tmp_path / "run" / "models" / "x" / "model.safetensors").stat().st_mtime_ns
+    left = tmp_path / "run" / "models" / ".x.training" / "checkpoint-2"
+    left.mkdir(parents=True)  # as by a kill after the model was put in its place
     trained(tmp_path, "dpo", data)
     assert (tmp_path / "run" / "models" / "x" / "model.safetensors").stat().st_mtime_ns == before
+    assert not left.parent.exists()
     with pytest.raises(RunConflict, match=r"beta=0\.1 and now it is 0\.2"):
         trained(tmp_path, "dpo", data, "--beta", "0.2")
 

@@ -38,6 +38,13 @@ def teacher(chat):
 def student(chat):
     return "" if "silent" in chat[-1]["content"] else "student: " + chat[-1]["content"]
 
+def thinker(chat):
+    from judgebench.types import Reply
+    text = chat[-1]["content"]
+    if "long" in text:
+        return Reply(text="teacher: a begin", finish="length")
+    return "<think>reasoning for ever" if "deep" in text else f"<think>reasoning</think>teacher: {text}"
+
 def referee(chat):
     """Scores the teacher 8 and the student 5 (easy: 7.5), and whoever is first one point more."""
     text = chat[-1]["content"]
@@ -238,6 +245,14 @@ def test_lion_keeps_what_the_student_lacks_by_both_orders(tmp_path: Path, models
     assert made["notes"] == ["1 of 2 instructions are hard"]
     kept, _ = data(tmp_path, "lion", rows, *flags, "--all")
     assert [(row["gap"], row["hard"]) for row in kept] == [(3.0, True), (0.5, False)]
+
+
+def test_lion_teaches_no_reasoning_and_no_answer_that_was_cut_off(tmp_path: Path, models: str) -> None:
+    rows = [{"prompt": text} for text in ("hard one", "long one", "deep one")]
+    flags = ["--teacher", f"t={models}thinker", "--student", f"s={models}student", "--judge", f"j={models}referee"]
+    kept, made = data(tmp_path, "lion", rows, *flags)
+    assert [row["completion"] for row in kept] == ["teacher: hard one"]
+    assert made["dropped"] == {"answer of the teacher cut off at the token limit": 1, "no answer of the teacher": 1}
 
 
 def kept(file: Path) -> int:

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import msgspec
 
-from judgebench.errors import FileError, UserError
+from judgebench.errors import FileError, Unreadable, UserError
 from judgebench.files import read_yaml
 from judgebench.judges.fences import fence
 from judgebench.prompts import fill, holes, unknown_hole
 from judgebench.stages.seeds import draw_seed
+from judgebench.thinking import strip_thinking
 from judgebench.types import Backend, Message, Reply, Request, Sampling
 
 SHIPPED = Path(__file__).parent / "prompts"
@@ -60,6 +61,26 @@ def filled(prompts: Prompts, step: str, **values: str) -> list[Message]:
     """The chat of one step, its fence in none of the values."""
     mark = fence(values.values(), (prompts.name, step))
     return [Message(role="user", content=fill(prompts.steps[step], {**values, "fence": mark}))]
+
+
+def spoken(reply: Reply) -> str:
+    """The text of a reply without its reasoning; empty where that never ended."""
+    try:
+        return strip_thinking(reply.text).strip()
+    except Unreadable:
+        return ""
+
+
+def teachable(reply: Reply) -> tuple[str, str]:
+    """The answer that a reply holds, and why it is not to be taught: it is none, or was cut off; empty where it is.
+
+    >>> teachable(Reply(text="<think>Hm.</think> Blue.")), teachable(Reply(text="Blu", finish="length"))
+    (('Blue.', ''), ('Blu', 'cut off at the token limit'))
+    >>> teachable(Reply(text="<think>Hm.", finish="length"))
+    ('', 'none')
+    """
+    text = "" if reply.error else spoken(reply)
+    return text, "none" if not text else "cut off at the token limit" if reply.finish == "length" else ""
 
 
 def asked(

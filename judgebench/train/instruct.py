@@ -14,8 +14,7 @@ from judgebench.stages import settings as flags
 from judgebench.stages.named_models import parse_models
 from judgebench.stages.reasons import reason
 from judgebench.stages.settings import Settings
-from judgebench.thinking import strip_thinking
-from judgebench.train.asking import Prompts, asked, filled, read_prompts
+from judgebench.train.asking import Prompts, asked, filled, read_prompts, spoken, teachable
 from judgebench.train.columns import Row, prompt_text
 from judgebench.train.duplicates import Seen
 from judgebench.train.replies import kept_replies
@@ -75,7 +74,7 @@ def self_instruct(args: argparse.Namespace, rows: Sequence[Row]) -> tuple[list[R
                 if reply.error:
                     dropped[f"requests: {reason(reply.error)}"] += 1
                     continue
-                for text in entries(strip_thinking(reply.text)):
+                for text in entries(spoken(reply)):
                     why = unfit(text, prompts.excluded) or ("like one before" if seen.like(text) else "")
                     if why:
                         dropped[why] += 1
@@ -148,7 +147,7 @@ def evol_instruct(args: argparse.Namespace, rows: Sequence[Row]) -> tuple[list[R
             found: list[Row] = []
             replies = asked(backend, chats, sampling, settings.seed, "evolve", turn)
             for at, reply in enumerate(replies):
-                text = strip_thinking(reply.text).strip()
+                text = spoken(reply)
                 why = f"requests: {reason(reply.error)}" if reply.error else "" if text else "no instruction"
                 why = why or copied(text, prompts.excluded) or ("like one before" if seen.like(text) else "")
                 if why:
@@ -189,7 +188,7 @@ def _changed(
     chats = [filled(prompts, "same", instruction=pool[row["at"]], evolved=row["instruction"]) for row in found]
     kept = []
     for row, reply in zip(found, asked(backend, chats, Sampling(max_tokens=64), seed, "same"), strict=True):
-        said = words(strip_thinking(reply.text))
+        said = words(spoken(reply))
         if reply.error or not {"equal", "different"} & set(said):
             dropped["unscored: equal or different"] += 1
         elif "equal" in said and "different" not in said:
@@ -206,11 +205,9 @@ def _answered(
     chats = [filled(prompts, "answer", instruction=row["instruction"]) for row in found]
     kept: list[Row] = []
     for row, reply in zip(found, asked(backend, chats, sampling, seed, "answer"), strict=True):
-        text = strip_thinking(reply.text).strip()
-        if reply.error or not text:
-            dropped["without an answer"] += 1
-        elif reply.finish == "length":
-            dropped["answer cut off at the token limit"] += 1
+        text, why = teachable(reply)
+        if why:
+            dropped["without an answer" if why == "none" else f"answer {why}"] += 1
         else:
             more = {key: value for key, value in row.items() if key != "instruction"}
             prompt = [{"role": "user", "content": row["instruction"]}]

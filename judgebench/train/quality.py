@@ -17,7 +17,7 @@ from judgebench.stages.named_models import parse_models
 from judgebench.stages.opening import WITHOUT_MODEL
 from judgebench.stages.reasons import reason
 from judgebench.stages.settings import Settings
-from judgebench.train.asking import asked
+from judgebench.train.asking import asked, teachable
 from judgebench.train.columns import Row, prompt_text
 from judgebench.train.online import heard
 from judgebench.train.replies import kept_replies
@@ -68,7 +68,8 @@ def lion(args: argparse.Namespace, rows: Sequence[Row]) -> tuple[list[Row], dict
 
     Lion (Jiang et al. 2023, arXiv 2305.12870, section 3.2): a referee scores both answers, in both orders; hard are the
     instructions where the teacher's mean score is above the student's by the threshold, 1.0 of 10 in the paper. With a
-    pointwise rubric each answer is graded alone.
+    pointwise rubric each answer is graded alone. Reasoning is neither judged nor taught, nor is an answer of the
+    teacher that was cut off at the token limit.
 
     Raises:
         UserError: every call of a model failed; no judge; a dimension that the rubric does not have.
@@ -82,13 +83,15 @@ def lion(args: argparse.Namespace, rows: Sequence[Row]) -> tuple[list[Row], dict
         with kept_replies(args, "model", model, settings) as backend:
             answers[role] = asked(backend, chats, sampling, settings.seed, "lion", role)
     dropped: Counter[str] = Counter()
-    whole = []
+    whole, cut = [], 0
     for at, row in enumerate(rows):
-        failed = [role for role in answers if answers[role][at].error or not answers[role][at].text.strip()]
-        if failed:
-            dropped[f"no answer of the {failed[0]}"] += 1
+        (teacher, unfit), (student, lacking) = (teachable(answers[role][at]) for role in ("teacher", "student"))
+        silent = "teacher" if unfit == "none" else "student" if lacking == "none" else ""
+        if silent or unfit:
+            dropped[f"no answer of the {silent}" if silent else f"answer of the teacher {unfit}"] += 1
         else:
-            whole.append((row, answers["teacher"][at].text, answers["student"][at].text))
+            cut += bool(lacking)
+            whole.append((row, teacher, student))
     gaps = _gaps(args, whole)
     kept = []
     for (row, teacher, _), gap in zip(whole, gaps, strict=True):
@@ -101,8 +104,10 @@ def lion(args: argparse.Namespace, rows: Sequence[Row]) -> tuple[list[Row], dict
             continue
         kept.append({"prompt": row["prompt"], "completion": teacher, "gap": gap, "hard": hard})
     read = [gap for gap in gaps if not isinstance(gap, str)]
-    note = f"{sum(gap >= args.threshold for gap in read)} of {len(read)} instructions are hard"
-    return kept, _counted(dropped), [note]
+    notes = [f"{sum(gap >= args.threshold for gap in read)} of {len(read)} instructions are hard"]
+    if cut:
+        notes.append(f"{cut} answers of the student were cut off at the token limit, and judged so")
+    return kept, _counted(dropped), notes
 
 
 def graded(args: argparse.Namespace, answers: Sequence[tuple[Row, str]]) -> list[Reading]:
