@@ -25,6 +25,10 @@ BEST = "best.jsonl"
 """Prompts with the answers trained on and their rewards, kept beside the weights."""
 
 
+SAID = "best.notes.json"
+"""What was said while they were chosen, for a training that goes on later."""
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds this stage's flags."""
     add_training(parser)
@@ -32,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("answers")
     group.add_argument("--k", type=int, default=4, metavar="K", help="answers to each prompt (default 4)")
     group.add_argument("--max-new-tokens", type=int, default=256, metavar="N", help="of an answer (default 256)")
+    group.add_argument("--keep-truncated", action="store_true", help="also teach answers cut off at the token limit")
     group.add_argument("--temperature", type=float, default=1.0, metavar="T", help="of the answers (default 1)")
 
 
@@ -64,8 +69,12 @@ def build(job: Job, rows: Rows, args: argparse.Namespace) -> Any:
     examples = job.chat(rows)
     file = job.work / BEST
     if not file.is_file():
+        said = len(job.notes)
         best = _best(job, examples, args)
+        write_atomic(job.work / SAID, msgspec.json.encode(job.notes[said:]))
         write_atomic(file, b"".join(msgspec.json.encode(row) + b"\n" for row in best))
+    for note in msgspec.json.decode((job.work / SAID).read_bytes(), type=list[str]):
+        job.note(note)  # also where they were chosen before a kill
     job.kept.append(file)
     kept = [msgspec.json.decode(line) for line in file.read_bytes().splitlines()]
     chat = not isinstance(kept[0]["prompt"], str)
@@ -96,7 +105,10 @@ def _best(job: Job, examples: list[Row], args: argparse.Namespace) -> list[Row]:
     answers = _answers(job, examples, args)
     flat = [(row, text) for row, texts in zip(examples, answers, strict=True) for text in texts]
     if not flat:
-        raise UserError("the parent gave no answer at all to train on")
+        raise UserError(
+            f"the parent gave no whole answer to train on ({'; '.join(job.notes) or 'all are empty'}): raise "
+            f"--max-new-tokens (now {args.max_new_tokens}), or --keep-truncated"
+        )
     with opened_rewards(args, job.settings, job.saved_tokenizer()) as rewards:
         readings = rewards.of([row for row, _ in flat], [text for _, text in flat])
     reasons = Counter(reading.error.partition(":")[0] for reading in readings if not reading.scores)
@@ -109,6 +121,9 @@ def _best(job: Job, examples: list[Row], args: argparse.Namespace) -> list[Row]:
         place = best_of(part)
         if place is not None:
             found.append({"prompt": row["prompt"], "completion": texts[place], "reward": part[place]})
+    worst = sum(row["reward"] == 0 for row in found)
+    if worst and not args.reward_model:  # whose scores have no lowest
+        job.note(f"{worst} of {len(found)} best answers have the reward 0, the lowest there is, and are taught too")
     if not found:
         raise UserError(f"no answer could be given a reward ({', '.join(reasons)})")
     if len(found) < len(examples):
@@ -117,7 +132,7 @@ def _best(job: Job, examples: list[Row], args: argparse.Namespace) -> list[Row]:
 
 
 def _answers(job: Job, examples: list[Row], args: argparse.Namespace) -> list[list[str]]:
-    """The non-empty answers to each prompt."""
+    """The answers to each prompt: none that is empty, nor one that was cut off but by ``--keep-truncated``; counted."""
     options = {"chat_template": "off"} if isinstance(examples[0]["prompt"], str) else {"chat_template": "on"}
     if job.settings.device == "cpu":
         options["device"] = "cpu"
@@ -132,17 +147,24 @@ def _answers(job: Job, examples: list[Row], args: argparse.Namespace) -> list[li
             drawing = Sampling(temperature=args.temperature, max_tokens=args.max_new_tokens, seed=seed)
             requests.append(Request(id=f"{place}.{sample}", messages=messages, sampling=drawing, sample=sample))
     found: dict[str, str] = {}
-    failed = 0
+    failed = empty = cut = 0
     try:
         with Progress("raft: answers", len(requests), quiet=job.quiet) as progress:
             for request, reply in backend.generate(requests):
                 failed += bool(reply.error)
-                found[request.id] = "" if reply.error else reply.text
+                empty += not reply.error and not reply.text.strip()
+                short = reply.finish == "length" and bool(reply.text.strip()) and not args.keep_truncated
+                cut += short
+                found[request.id] = "" if reply.error or short else reply.text
                 progress.advance(failed=bool(reply.error))
     finally:
         backend.close()
     if failed:
         job.note(f"{failed} of {len(requests)} answers failed and are left out")
+    if empty:
+        job.note(f"{empty} of {len(requests)} answers are empty and are left out")
+    if cut:
+        job.note(f"{cut} of {len(requests)} answers were cut off at the token limit and are left out")
     return [
         [text for sample in range(args.k) if (text := found[f"{place}.{sample}"]).strip()]
         for place in range(len(examples))
@@ -150,5 +172,9 @@ def _answers(job: Job, examples: list[Row], args: argparse.Namespace) -> list[li
 
 
 RECIPE = Recipe(
-    stage="raft", read=read, build=build, length=length, options=(*OPTIONS, "k", "max_new_tokens", "temperature")
+    stage="raft",
+    read=read,
+    build=build,
+    length=length,
+    options=(*OPTIONS, "k", "max_new_tokens", "temperature", "keep_truncated"),
 )
