@@ -18,6 +18,7 @@ from judgebench import plugins
 from judgebench.cli import main
 from judgebench.errors import UserError
 from judgebench.ratings.bradley_terry import rate as bradley_terry
+from judgebench.report.cells import restored
 from judgebench.report.exports.held import Held
 from judgebench.runs import Run
 from judgebench.types import Answer, Game, Item, Verdict
@@ -195,6 +196,32 @@ def test_the_battles_of_a_csv_give_the_rating_of_the_run(
         (each.model, each.value) for each in bradley_terry(games)
     ]
     assert not made.notes
+
+
+@pytest.mark.parametrize("format", ["evalica", "arena"])
+def test_pairs_in_csv_hide_nothing_run_nowhere_and_say_what_was_written_otherwise(format: str) -> None:
+    names = ("|cmd", "a\u202eb\nc")
+    game = Game(suite="s", item="＝1", turn=1, rubric="r@1", judge="j", dimension="d", left=names[0], right=names[1],
+                score=1.0)  # fmt: skip
+    made = plugins.load("exporters", format)(_held(games=(game,)))
+    (content,) = made.files.values()
+    assert content.count("\n") == 2
+    (row,) = csv.DictReader(content.splitlines())
+    left, right, item = ("left", "right", "item") if format == "evalica" else ("model_a", "model_b", "question_id")
+    assert (row[left], row[right], row[item]) == ("'|cmd", "a⟨U+202E⟩b⟨U+000A⟩c", "'＝1")
+    assert restored(row[left]) == "|cmd"
+    assert any("stand behind an apostrophe" in note for note in made.notes)
+    assert any("written out by their code points" in note for note in made.notes)
+
+
+def test_a_model_index_hides_nothing() -> None:
+    name = "a\u202eb\nc"
+    row = {"model": name, "suite": "s", "dimension": "accuracy", "value": 0.5, "low": None, "high": None}
+    held = msgspec.structs.replace(_held(), models={name: {}}, summary={"accuracy": [row]})
+    made = plugins.load("exporters", "model-index")(held)
+    (content,) = made.files.values()
+    assert yaml.safe_load(content)["model-index"][0]["name"] == "a⟨U+202E⟩b⟨U+000A⟩c"
+    assert any("written out by their code points" in note for note in made.notes)
 
 
 def test_a_game_between_win_and_tie_says_so_and_keeps_its_share() -> None:

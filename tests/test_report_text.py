@@ -17,6 +17,7 @@ from rich.console import Console
 from summary_fixture import HOSTILE_MODEL, empty_summary, summary
 
 from judgebench.report import figures
+from judgebench.report.cells import name_cell, restored
 from judgebench.report.judged import Group, dimension_label, leaderboard, matrix
 from judgebench.report.leaderboard import COLUMNS, leaderboard_rows, render_csv
 from judgebench.report.markdown import plain, render_markdown
@@ -152,12 +153,38 @@ def test_csv_counts_are_those_of_the_dimension_and_their_sum_for_a_mean_of_dimen
     assert found["overall", "bradley-terry"] == (471, 480)
 
 
-@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "  =1", HOSTILE_MODEL])
-def test_no_csv_cell_starts_like_a_formula(name):
+@pytest.mark.parametrize(
+    "name", ["=1+1", "+1", "-1", "@SUM(A1)", "  =1", "|1", "%1", "＝1", "＋1", "－1", "＠1", "'=1"]
+)
+def test_no_csv_cell_starts_like_a_formula_and_each_can_be_undone(name):
     data = summary()
     data["ratings"][0]["model"] = name
     rows = list(csv.DictReader(io.StringIO(render_csv(leaderboard_rows(data)))))
-    assert "'" + name.replace("\r", "␍") in {row["model"] for row in rows}
+    assert "'" + name in {row["model"] for row in rows}
+    assert restored("'" + name) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "cell"),
+    [("a\u202eb", "a⟨U+202E⟩b"), ("a\nb", "a⟨U+000A⟩b"), ("a\r\nb", "a⟨U+000A⟩b"), ("\t=1", "⟨U+0009⟩=1"),
+     ("\r=1", "⟨U+000D⟩=1"), ("a\x00\ud800", "a⟨U+0000⟩⟨U+D800⟩"), ("\u200b=1", "⟨U+200B⟩=1")],
+)  # fmt: skip
+def test_what_a_name_hides_is_written_out_in_csv_and_its_row_is_one_line(name, cell):
+    data = summary()
+    data["ratings"][0]["model"] = "plain"
+    plain_lines = render_csv(leaderboard_rows(data)).count("\n")
+    data["ratings"][0]["model"] = name
+    text = render_csv(leaderboard_rows(data))
+    assert text.count("\n") == plain_lines
+    assert cell in {row["model"] for row in csv.DictReader(io.StringIO(text))}
+
+
+def test_a_hostile_name_leaves_nothing_raw_in_csv():
+    data = summary()
+    data["ratings"][0]["model"] = HOSTILE_MODEL
+    text = render_csv(leaderboard_rows(data))
+    assert name_cell(HOSTILE_MODEL) in {row["model"] for row in csv.DictReader(io.StringIO(text))}
+    assert all(character == "\n" or character.isprintable() for character in text)
 
 
 def test_a_negative_number_stays_a_number_in_csv():

@@ -20,6 +20,7 @@ import pytest
 from judgebench.cli import main
 from judgebench.errors import RunConflict, UserError
 from judgebench.files import write_atomic
+from judgebench.report.cells import restored
 from judgebench.report.markup import words
 from judgebench.report.visible import visible
 from judgebench.runs import Journal, Run
@@ -28,7 +29,7 @@ from judgebench.stages.calibration import calibrate
 from judgebench.stages.comparisons import Extras, compare_pairs
 from judgebench.stages.games import games_of
 from judgebench.stages.label_agreement import agreement
-from judgebench.stages.label_csv import defused, export_csv, import_csv, restored
+from judgebench.stages.label_csv import defused, export_csv, import_csv
 from judgebench.stages.label_guides import guide_of
 from judgebench.stages.labelling import annotator_name, doubt, draw, plan_for
 from judgebench.stages.labels import SKIPPED, UNDONE, Labels

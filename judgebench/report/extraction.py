@@ -7,6 +7,7 @@ import io
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
+from judgebench.report.cells import guarded
 from judgebench.report.visible import one_line
 from judgebench.types import Answer, Item, Record, Verdict
 
@@ -139,4 +140,4 @@ def _cell(value: str | float | bool) -> str:
     if not isinstance(value, str):
         return str(value).lower() if isinstance(value, bool) else f"{value:g}"
     text = one_line(value)
-    return f"'{text}" if text.lstrip(" ").startswith(("=", "+", "-", "@")) else text
+    return guarded(text)

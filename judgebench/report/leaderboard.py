@@ -7,6 +7,7 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from judgebench.report.cells import name_cell
 from judgebench.report.contaminated import taint
 from judgebench.report.tables import Row, Summary, matching
 
@@ -28,7 +29,6 @@ COLUMNS = (
 )
 """The columns of leaderboard.csv, in this order for good."""
 _KEY = COLUMNS[:6]
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def leaderboard_rows(summary: Summary) -> list[dict[str, Any]]:
@@ -77,17 +77,17 @@ def _sum(rows: Sequence[Row], field: str) -> int | None:
 
 
 def _cell(value: Any) -> str:
-    """A value as a cell: numbers in full, empty for None, text that a spreadsheet would run behind a quote."""
+    """A value as a cell: numbers in full, empty for None, names with nothing hidden that no spreadsheet runs."""
     if value is None:
         return ""
     if isinstance(value, str):
-        text = value.replace("\x00", "␀").replace("\r", "␍").encode("utf-8", "backslashreplace").decode()
-        return f"'{text}" if value.lstrip(" ").startswith(_FORMULA) else text
+        return name_cell(value)
     return repr(value)
 
 
 def render_csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    """The rows as CSV with a header, lines ended by a line feed, formulas defused by a leading apostrophe.
+    """The rows as CSV with a header, lines ended by a line feed, formulas defused by a leading apostrophe,
+    hidden characters written out.
 
     Args:
         rows: as from `leaderboard_rows`.

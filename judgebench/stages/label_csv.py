@@ -13,11 +13,10 @@ from pathlib import Path
 
 from judgebench.errors import UserError
 from judgebench.files import read_bytes, write_atomic
+from judgebench.report.cells import guarded, restored
 from judgebench.report.visible import visible
 from judgebench.stages.labels import Labels, reason_of
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%", "＝", "＋", "－", "＠")
-"""First characters at which a spreadsheet may take a cell for a formula; some take the wide forms too."""
 NOT_ASKED = "not asked"
 """Stands where a task has no such field."""
 MOST_CELL = 32_000
@@ -35,20 +34,7 @@ def defused(text: str) -> str:
     shown = visible(text)
     if len(shown) > MOST_CELL:
         shown = f"{shown[:MOST_CELL]} […{len(shown) - MOST_CELL} characters more: label it in the browser]"
-    return f"'{shown}" if _runs(shown) else shown
-
-
-def restored(cell: str) -> str:
-    """What `defused` made the cell of, hidden characters aside.
-
-    >>> restored(defused("=1")), restored(defused("'=1")), restored(defused("'tis"))
-    ('=1', "'=1", "'tis")
-    """
-    return cell[1:] if cell.startswith("'") and _runs(cell) else cell
-
-
-def _runs(text: str) -> bool:
-    return text.lstrip("'").lstrip(" ").startswith(FORMULA)
+    return guarded(shown)
 
 
 def export_csv(labels: Labels, path: Path) -> int:

@@ -12,10 +12,10 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 
+from judgebench.report.cells import name_cell, restored
 from judgebench.report.exports.held import Exported, Held, group_name
 from judgebench.types import Game
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 EVALICA = ("left", "right", "winner", "share", "suite", "item", "turn", "category")
 ARENA = ("question_id", "model_a", "model_b", "winner", "judge", "turn", "suite", "category", "share")
 
@@ -66,9 +66,12 @@ def _csv(columns: Sequence[str], rows: Sequence[Mapping[str, object]], out: Expo
 
 
 def defused(value: object, out: Exported) -> str:
-    """A cell that no spreadsheet runs: what begins like a formula stands behind an apostrophe, and a note says so."""
-    text = str(value)
-    if isinstance(value, str) and text.lstrip(" ").startswith(_FORMULA):
+    """A cell that no spreadsheet runs and that hides nothing; notes say where it is not the text as the run has it."""
+    if not isinstance(value, str):
+        return str(value)
+    cell = name_cell(value)
+    if cell.startswith("'") and restored(cell) != cell:
         out.note("cells that begin like a formula of a spreadsheet stand behind an apostrophe")
-        return f"'{text}"
-    return text.replace("\x00", "␀").replace("\r", "␍")
+    if restored(cell) != value:
+        out.note("characters that hide, line ends and tabs in names are written out by their code points")
+    return cell

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from judgebench.files import safe_name
+from judgebench.report.cells import written_out
 from judgebench.report.exports.held import Exported, Held
 from judgebench.report.figures import count, grade, points, rate, spread
 from judgebench.report.markdown import plain
@@ -116,15 +117,23 @@ def model_index(held: Held) -> Exported:
         results = [
             {
                 "task": {"type": "text-generation", "name": "Text Generation"},
-                "dataset": {"name": suite, "type": suite},
+                "dataset": {"name": _shown(suite, out), "type": _shown(suite, out)},
                 "metrics": metrics,
             }
             for suite, metrics in suites.items()
         ]
-        block = {"model-index": [{"name": model, "results": results}]}
+        block = {"model-index": [{"name": _shown(model, out), "results": results}]}
         out.add(f"{safe_name(model)}.yaml", yaml.safe_dump(block, sort_keys=False, allow_unicode=True, width=120))
     out.note("'dataset' names this project's suites; give it the Hub's own name where there is one")
     return out
+
+
+def _shown(name: str, out: Exported) -> str:
+    """A name on one line with what it hides written out, and a note where that changes it."""
+    shown = written_out(name)
+    if shown != name:
+        out.note("characters that hide, line ends and tabs in names are written out by their code points")
+    return shown
 
 
 def _few(names: Sequence[str]) -> str:
@@ -136,4 +145,6 @@ def _metric(suites: dict[str, list[dict[str, Any]]], row: Row, type: str, name: 
         out.leave_out("numbers that are not defined: a model-index holds none without a value")
         return
     interval = "" if row["low"] is None else f" (95 % interval {form(row['low'])} to {form(row['high'])})"
-    suites.setdefault(row["suite"], []).append({"type": type, "name": name + interval, "value": row["value"]})
+    suites.setdefault(row["suite"], []).append(
+        {"type": type, "name": _shown(name, out) + interval, "value": row["value"]}
+    )
