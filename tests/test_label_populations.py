@@ -16,7 +16,8 @@ from judgebench.report.calibrated import calibrated_table
 from judgebench.report.judged import groups
 from judgebench.runs import Journal, Run
 from judgebench.stages import compare, escalate, rate
-from judgebench.stages.calibration import UNLABELLED, calibrate, describe, lines, rows_of
+from judgebench.stages.calibration import UNLABELLED, calibrate
+from judgebench.stages.calibration_text import describe, lines, rows_of
 from judgebench.stages.comparisons import Extras, compare_pairs
 from judgebench.stages.labelling import plan_for, population_of
 from judgebench.stages.report import read_summary, report

@@ -16,7 +16,7 @@ from judgebench.ratings.active import active_estimate, augmented_mean, draw_labe
 from judgebench.ratings.active_ratings import active_bradley_terry
 from judgebench.ratings.ppi_ratings import newton, ppi_bradley_terry
 from judgebench.runs import Journal, Run
-from judgebench.stages import calibration, compare, escalate, rate
+from judgebench.stages import calibration, calibration_text, compare, escalate, rate
 from judgebench.stages.comparisons import Extras, compare_pairs
 from judgebench.stages.labelling import plan_for
 from judgebench.stages.labels import Labels
@@ -123,7 +123,7 @@ def test_a_judge_without_kin_has_no_such_effect_and_the_output_says_why(tmp_path
     assert found.joint.own is None
     # It still favours one model, which is no bias that the model knows: the test says so.
     assert found.joint.headline == "ppi"
-    assert "not in it, no pair sets the judge's own family" in "\n".join(calibration.lines([found]))
+    assert "not in it, no pair sets the judge's own family" in "\n".join(calibration_text.lines([found]))
 
 
 def test_lengths_that_are_not_known_are_left_out_of_the_joint_model_with_the_reason(tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_where_every_game_is_labelled_the_fit_is_people_alone_and_says_so(tmp_pa
     assert found.ratings.lam == 0.0
     assert "people alone" in found.ratings.note
     assert found.ratings.relative == pytest.approx(found.ratings.human_relative)
-    assert any("people alone" in line for line in calibration.lines([found]))
+    assert any("people alone" in line for line in calibration_text.lines([found]))
     assert found.joint is None
 
 
@@ -186,7 +186,7 @@ def test_items_drawn_where_the_judge_is_unsure_calibrate_once_all_are_labelled(t
     assert abs(gap - 0.2 * 400 / np.log(10)) < 3 * error
     assert found.joint is None
     assert "drawn at random" in found.note
-    said = "\n".join(calibration.lines([found]))
+    said = "\n".join(calibration_text.lines([found]))
     assert "augmented means (labels drawn with known chances)" in said
     assert _main(compare, run, "far", "own", "--calibrate", "human") == 0
     assert "augmented means" in capsys.readouterr().out

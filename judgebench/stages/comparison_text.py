@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from judgebench.stages.calibration import describe
+from judgebench.stages.calibration_text import describe
 
 if TYPE_CHECKING:
     from judgebench.stages.comparisons import Comparison

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 
 from judgebench.errors import UserError
 from judgebench.runs import Run
-from judgebench.stages.labelling import Unit, population_of, read_plan
+from judgebench.stages.label_pools import Unit
+from judgebench.stages.labelling import population_of, read_plan
 from judgebench.types import Verdict
 
 RANDOM, ACTIVE, PICKED = "random", "active", "disagree"

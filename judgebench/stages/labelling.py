@@ -23,12 +23,10 @@ from judgebench.ratings.active import draw_labels, label_chances
 from judgebench.runs import Run
 from judgebench.stages.games import standing
 from judgebench.stages.label_guides import Guide, guide_of
+from judgebench.stages.label_pools import Pool, Shown, Unit, pools_of, units_of
 from judgebench.types import Record, Verdict
 
 How = Literal["random", "unsure", "disagree"]
-Shown = tuple[tuple[str, int], ...]
-Unit = tuple[str, str, int, Shown]
-"""(suite, item, turn, answers by name): what is labelled at once, on all its dimensions."""
 
 
 class Task(Record, frozen=True, kw_only=True):
@@ -46,17 +44,6 @@ class Task(Record, frozen=True, kw_only=True):
     """What is judged."""
     chance: float | None = None
     """Chance with which it (``unsure``: its item) was drawn; None where nothing was drawn (``disagree``)."""
-
-
-class Pool(Record, frozen=True, kw_only=True):
-    """Items of a suite that all have the same units."""
-
-    suite: str
-    """Name of the suite."""
-    items: tuple[str, ...]
-    """Ids of the items."""
-    units: tuple[tuple[int, Shown], ...]
-    """(turn, answers by name) of each of them."""
 
 
 class Plan(Record, frozen=True, kw_only=True):
@@ -150,7 +137,7 @@ def draw(
         of_items.setdefault(suite, {})[item] = chance
     return Plan(
         annotator=annotator, how=cast(How, how), seed=seed, guide=guide, population=len(units), tasks=tasks,
-        chances=of_items, drawn_from=_pools(units),
+        chances=of_items, drawn_from=pools_of(units),
     )  # fmt: skip
 
 
@@ -252,18 +239,8 @@ def _as_drawn(run: Run, guide: Guide, annotator: str) -> Plan:
     tasks = [_task(unit, asked[unit], record["chances"][unit[0]][unit[1]], seed, annotator) for unit in chosen]
     return Plan(
         annotator=annotator, how="unsure", seed=seed, guide=guide, population=len(judged), tasks=tuple(tasks),
-        chances=record["chances"], drawn_from=_pools(judged),
+        chances=record["chances"], drawn_from=pools_of(judged),
     )  # fmt: skip
-
-
-def _pools(units: Iterable[Unit]) -> tuple[Pool, ...]:
-    by_item: dict[tuple[str, str], list[tuple[int, Shown]]] = defaultdict(list)
-    for suite, item, turn, shown in units:
-        by_item[suite, item].append((turn, shown))
-    alike: dict[tuple[str, tuple[tuple[int, Shown], ...]], list[str]] = defaultdict(list)
-    for (suite, item), held in sorted(by_item.items()):
-        alike[suite, tuple(sorted(held))].append(item)
-    return tuple(Pool(suite=suite, items=tuple(items), units=held) for (suite, held), items in alike.items())
 
 
 def population_of(run: Run, plan: Plan) -> frozenset[Unit]:
@@ -275,9 +252,7 @@ def population_of(run: Run, plan: Plan) -> frozenset[Unit]:
         UserError: the plan counts them only, and the run holds more or fewer now.
     """
     if plan.drawn_from:
-        return frozenset(
-            (pool.suite, item, *unit) for pool in plan.drawn_from for item in pool.items for unit in pool.units
-        )
+        return units_of(plan.drawn_from)
     judged = _judged(run, plan.guide)
     for units in (judged, () if len(judged) == plan.population else _unjudged(run, plan.guide)):
         if len(units) == plan.population:

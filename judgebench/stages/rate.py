@@ -16,7 +16,7 @@ from judgebench.ratings.dimensions import with_overall
 from judgebench.report.leaderboard import leaderboard_rows, render_csv
 from judgebench.report.visible import one_line
 from judgebench.runs import Run
-from judgebench.stages import calibration, controls, panels, rated_records
+from judgebench.stages import calibration, calibration_text, controls, panels, rated_records
 from judgebench.stages import settings as flags
 from judgebench.stages import summary as summaries
 from judgebench.stages.games import dimensions_of, games_of, standing
@@ -67,16 +67,16 @@ def main(args: argparse.Namespace) -> int:
         print_summary(summary, Console())
     if calibrated:
         run.write(
-            "calibrated.json", msgspec.json.format(msgspec.json.encode(calibration.rows_of(calibrated)), indent=1)
+            "calibrated.json", msgspec.json.format(msgspec.json.encode(calibration_text.rows_of(calibrated)), indent=1)
         )
         if tables:
-            sys.stdout.write("".join(one_line(line) + "\n" for line in calibration.lines(calibrated)))
+            sys.stdout.write("".join(one_line(line) + "\n" for line in calibration_text.lines(calibrated)))
     if controlled:
         run.write("controlled.json", msgspec.json.format(msgspec.json.encode(controls.rows_of(controlled)), indent=1))
         if tables:
             sys.stdout.write("".join(one_line(line) + "\n" for line in controls.lines(controlled)))
     if args.json:
-        found = {**summary, **({"calibrated": calibration.rows_of(calibrated)} if calibrated else {})}
+        found = {**summary, **({"calibrated": calibration_text.rows_of(calibrated)} if calibrated else {})}
         found |= {"controlled": controls.rows_of(controlled)} if controlled else {}
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(found), indent=1).decode() + "\n")
     refuse_unscored(summary, settings.max_unscored)
