@@ -88,6 +88,21 @@ def test_a_training_killed_with_sigkill_goes_on_and_ends_with_the_same_steps_and
     same(killed, whole)
 
 
+def test_an_online_training_that_goes_on_counts_the_rewards_of_before_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = jsonl(tmp_path / "d.jsonl", [{"prompt": f"{n}+1?", "reference": str(n + 1)} for n in range(4)])
+    command = ["rloo", str(tmp_path / "r"), "--model", f"hf/{tiny_checkpoint('')}", "--data", data, "--name", "x",
+               "--steps", "3", "--batch-size", "2", "--generations", "2", "--max-new-tokens", "2", "--scorer", "number",
+               "--quiet", *OFTEN]  # fmt: skip
+    cut_at(monkeypatch, 2)
+    with pytest.raises(PowerCut):
+        main(command)
+    monkeypatch.undo()
+    assert main(command) == 0
+    assert result(tmp_path / "r").notes == ("rewards: 6 scored, 0 unscored",)
+
+
 @pytest.fixture(scope="module")
 def left_alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with ``d.jsonl`` and the run ``whole``, an AdaLoRA training that nothing stopped."""

@@ -70,6 +70,8 @@ def build(job: Job, rows: Rows, args: argparse.Namespace) -> Any:
 
 def online_trainer(job: Job, rows: Rows, args: argparse.Namespace, trainer: Any, config: Any) -> Any:
     """A trainer of TRL's that answers on the way, with the reward that the flags name."""
+    from judgebench.train.tally import KeptCounts
+
     examples = job.chat(rows)
     rewards = GroupRewards(
         job.held.enter_context(opened_rewards(args, job.settings, job.saved_tokenizer())), args.generations
@@ -82,7 +84,7 @@ def online_trainer(job: Job, rows: Rows, args: argparse.Namespace, trainer: Any,
     )  # fmt: skip
     return trainer(
         model=job.model(), reward_funcs=rewards, args=made, train_dataset=dataset(lengths),
-        processing_class=job.tokenizer, peft_config=job.peft(),
+        processing_class=job.tokenizer, peft_config=job.peft(), callbacks=[KeptCounts(rewards)],
     )  # fmt: skip
 
 
