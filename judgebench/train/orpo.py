@@ -11,6 +11,7 @@ from judgebench.train.job import Job, Recipe, dataset
 from judgebench.train.rows import Rows, read_rows
 from judgebench.train.session import train
 from judgebench.train.settings import TrainSettings, add_training, refuse_adapters, refuse_beta
+from judgebench.train.tokens import pair_tokens
 
 UNCUT = 1 << 30
 """Length at which TRL's older trainers cut: never; rows that do not fit are dropped and counted instead."""
@@ -49,11 +50,31 @@ def build(job: Job, rows: Rows, args: argparse.Namespace) -> Any:
     """
     from trl.experimental.orpo import ORPOConfig, ORPOTrainer
 
+    examples = job.chat(rows)
     config = ORPOConfig(**job.arguments(8e-6), max_length=UNCUT, beta=args.beta, remove_unused_columns=False)
-    return ORPOTrainer(
-        model=job.model(), args=config, train_dataset=dataset(job.chat(rows)), processing_class=job.tokenizer,
+    return as_served(ORPOTrainer, examples)(
+        model=job.model(), args=config, train_dataset=dataset(examples), processing_class=job.tokenizer,
         peft_config=job.peft(),
     )  # fmt: skip
+
+
+def as_served(trainer: Any, examples: list[dict[str, Any]]) -> Any:
+    """An older trainer of TRL whose rows are the tokens with which the model is asked; see `pair_tokens`.
+
+    Args:
+        trainer: its class.
+        examples: the rows, texts or messages; of messages it renders the text before it makes tokens of them.
+    """
+    rendered = not isinstance(examples[0]["prompt"], str)
+
+    class AsServed(trainer):  # type: ignore[misc]
+        def tokenize_row(self, feature: dict[str, str], model: Any = None) -> dict[str, list[int]]:
+            """The tokens of a pair."""
+            sides = (feature["prompt"], feature["chosen"], feature["rejected"])
+            return pair_tokens(self.processing_class, *sides, rendered=rendered)
+
+    AsServed.__name__ = trainer.__name__
+    return AsServed
 
 
 def length(row: Mapping[str, Any]) -> int:

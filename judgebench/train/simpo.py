@@ -7,7 +7,7 @@ from typing import Any
 
 from judgebench.train.dpo import PAIRS
 from judgebench.train.job import Job, Recipe, dataset
-from judgebench.train.orpo import UNCUT, length
+from judgebench.train.orpo import UNCUT, as_served, length
 from judgebench.train.rows import Rows, read_rows
 from judgebench.train.session import train
 from judgebench.train.settings import TrainSettings, add_training, refuse_adapters, refuse_beta
@@ -44,12 +44,13 @@ def build(job: Job, rows: Rows, args: argparse.Namespace) -> Any:
     """TRL's ``CPOTrainer`` with SimPO's loss (Meng et al. 2024, arXiv 2405.14734, eq. 6), among its experiments."""
     from trl.experimental.cpo import CPOConfig, CPOTrainer
 
+    examples = job.chat(rows)
     config = CPOConfig(
         **job.arguments(1e-6), max_length=UNCUT, loss_type="simpo", cpo_alpha=0.0, beta=args.beta,
         simpo_gamma=args.gamma, remove_unused_columns=False,
     )  # fmt: skip
-    return CPOTrainer(
-        model=job.model(), args=config, train_dataset=dataset(job.chat(rows)), processing_class=job.tokenizer,
+    return as_served(CPOTrainer, examples)(
+        model=job.model(), args=config, train_dataset=dataset(examples), processing_class=job.tokenizer,
         peft_config=job.peft(),
     )  # fmt: skip
 

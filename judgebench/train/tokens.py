@@ -27,6 +27,41 @@ def with_reply(tokenizer: Any, prompt: Any, reply: str) -> tuple[list[int], int]
     return whole, _shared(before, whole)
 
 
+def pair_tokens(tokenizer: Any, prompt: str, chosen: str, rejected: str, *, rendered: bool) -> dict[str, list[int]]:
+    """A pair as TRL's older trainers batch it, its prompt the very tokens with which the model is asked.
+
+    Their own tokenising puts BOS before and EOS behind whatever a chat template has printed. Here a template's text
+    stands as it is, and a plain one has what the tokenizer gives it, and the end.
+
+    Args:
+        tokenizer: the model's.
+        prompt: a text.
+        chosen: what follows it, the better.
+        rejected: the worse.
+        rendered: the texts are a chat template's.
+
+    Returns:
+        ``prompt_``, ``chosen_`` and ``rejected_`` ``input_ids`` and ``attention_mask``; the last two hold the prompt,
+        too, and have ``labels``, `IGNORED` over it.
+    """
+    made: dict[str, list[int]] = {}
+    starts = []
+    for side, reply in (("chosen", chosen), ("rejected", rejected)):
+        if rendered:
+            before = tokenizer(prompt, add_special_tokens=False)["input_ids"]
+            whole = list(tokenizer(prompt + reply, add_special_tokens=False)["input_ids"])
+            start = _shared(before, whole)
+        else:
+            whole, start = with_reply(tokenizer, prompt, reply)
+        starts.append(start)
+        made[f"{side}_input_ids"] = whole
+        made[f"{side}_attention_mask"] = [1] * len(whole)
+        made[f"{side}_labels"] = [IGNORED] * start + whole[start:]
+    made["prompt_input_ids"] = made["chosen_input_ids"][: min(starts)]
+    made["prompt_attention_mask"] = [1] * min(starts)
+    return made
+
+
 def replies_labelled(tokenizer: Any, messages: Sequence[dict[str, str]]) -> tuple[list[int], list[int]]:
     """Token ids of a chat, and labels in which only the assistant's replies are learned.
 
