@@ -103,6 +103,24 @@ def test_an_online_training_that_goes_on_counts_the_rewards_of_before_too(
     assert result(tmp_path / "r").notes == ("rewards: 6 scored, 0 unscored",)
 
 
+def test_rows_grouped_by_length_come_in_the_same_order_after_a_kill_in_a_later_epoch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [{"prompt": f"{n}?", "completion": "so " * (1 + n % 7)} for n in range(12)]
+    data = jsonl(tmp_path / "d.jsonl", rows)
+    command = ["--model", f"hf/{tiny_checkpoint('')}", "--data", data, "--name", "x", "--steps", str(STEPS),
+               "--batch-size", "2", "--group-by-length", "--learning-rate", "1e-3", "--log-every", "1", "--quiet",
+               "--save-every", "8"]  # fmt: skip
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    assert main(["sft", str(whole), *command]) == 0
+    cut_at(monkeypatch, 8)
+    with pytest.raises(PowerCut):
+        main(["sft", str(killed), *command])
+    monkeypatch.undo()
+    assert main(["sft", str(killed), *command]) == 0
+    same(killed, whole)
+
+
 @pytest.fixture(scope="module")
 def left_alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with ``d.jsonl`` and the run ``whole``, an AdaLoRA training that nothing stopped."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from judgebench.errors import UserError
 from judgebench.train.job import Job, Recipe, dataset
+from judgebench.train.like_lengths import LikeLengths
 from judgebench.train.rows import Rows, read_rows, with_messages
 from judgebench.train.session import train
 from judgebench.train.settings import TrainSettings, add_training
@@ -58,10 +59,19 @@ def build(job: Job, rows: Rows, args: argparse.Namespace) -> Any:
             more["assistant_only_loss"] = True
     elif args.loss_on == "all":
         more["completion_only_loss"] = False
-    if args.group_by_length:
-        more["train_sampling_strategy"] = "group_by_length"
     config = SFTConfig(**job.arguments(2e-5), max_length=None, loss_type=args.loss, **more)
-    return SFTTrainer(
+
+    class Grouping(SFTTrainer):  # type: ignore[misc]
+        """Takes rows of like length together, where that is asked for."""
+
+        def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+            if not args.group_by_length:
+                return super()._get_train_sampler(train_dataset)
+            rows = self.train_dataset if train_dataset is None else train_dataset
+            together = self.args.train_batch_size * self.args.gradient_accumulation_steps
+            return LikeLengths([len(ids) for ids in rows["input_ids"]], together, self.args.seed)
+
+    return Grouping(
         model=job.model(), args=config, train_dataset=dataset(examples), processing_class=job.tokenizer,
         peft_config=job.peft(),
     )  # fmt: skip
