@@ -31,6 +31,7 @@ from judgebench.files import safe_name, sync_folder, write_atomic
 from judgebench.types import Answer, Item, Rating, Record, Verdict
 
 R = TypeVar("R", bound=Record)
+Kind = TypeVar("Kind")
 
 FSYNC_SECONDS = 0.1
 """Records are forced to the disk at most this often, and before a stage says done."""
@@ -187,6 +188,25 @@ class Run:
             UserError: it cannot be written (disk full, no permission).
         """
         write_atomic(self.path / name, content)
+
+    def rows(self, name: str, row: type[Kind], again: str) -> list[Kind]:
+        """The rows that a command wrote as JSON into a file of its own; none where it never ran.
+
+        Args:
+            name: of the file.
+            row: what each is.
+            again: words of the command that writes the file anew.
+
+        Raises:
+            UserError: the file is damaged.
+        """
+        path = self.path / name
+        if not path.is_file():
+            return []
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=list[row])  # type: ignore[valid-type]
+        except msgspec.MsgspecError as error:
+            raise UserError(f"{path} is damaged: {error}; 'judgebench {again}' writes it anew") from error
 
     def save_manifest(self) -> None:
         """Lays what changed here over the manifest on disk: another process may have written its own part meanwhile."""

@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 
-from judgebench.errors import UserError
 from judgebench.report.judge_card import JudgeCard, headline
 from judgebench.report.judge_card_markdown import render_markdown
 from judgebench.runs import Run
@@ -56,13 +55,7 @@ def read_cards(run: Run) -> list[JudgeCard]:
     Raises:
         UserError: the file is damaged.
     """
-    path = run.path / CARDS
-    if not path.is_file():
-        return []
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=list[JudgeCard])
-    except msgspec.MsgspecError as error:
-        raise UserError(f"{path} is damaged: {error}; 'judgebench meta-eval {run.path}' writes it anew") from error
+    return run.rows(CARDS, JudgeCard, f"meta-eval {run.path}")
 
 
 def card_rows(run: Run, judged: Sequence[Row]) -> list[Row]:

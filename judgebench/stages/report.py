@@ -174,7 +174,7 @@ def report(run: Run, *, quiet: bool = False) -> None:
     summary["warnings"] = [*doubts(run, summary), *summary["warnings"]]
     summary["cards"] = with_trials(run, card_rows(run, summary["verdicts"]))
     for kind, flag in (("calibrated", "--calibrate human"), ("controlled", "--control length")):
-        summary[kind] = further_rows(run, f"{kind}.json", flag)
+        summary[kind] = run.rows(f"{kind}.json", dict[str, Any], f"rate {run.path} {flag}")
     items = [(suite, item) for suite in run.manifest["suites"] for item in run.items(suite).values()]
     records = items, run.answers().values(), run.verdicts().values()
     written = set()
@@ -199,27 +199,6 @@ def with_trials(run: Run, rows: list[Row]) -> list[Row]:
         {**row, "trials": msgspec.to_builtins(trials.get((row["judge"], row["rubric"], row["key"]), ()))}
         for row in rows
     ]
-
-
-def further_rows(run: Run, name: str, flag: str) -> list[Row]:
-    """What ``rate`` last wrote into a file of its own; nothing where it was never asked for.
-
-    Args:
-        run: whose file it is.
-        name: of the file.
-        flag: of ``rate`` that writes it.
-
-    Raises:
-        UserError: the file is damaged.
-    """
-    path = run.path / name
-    if not path.is_file():
-        return []
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=list[Row])
-    except msgspec.DecodeError as error:
-        again = f"'judgebench rate {run.path} {flag}' writes it anew"
-        raise UserError(f"{path} is damaged: {error}; {again}") from error
 
 
 def behind(run: Run, records: Records) -> Behind:
