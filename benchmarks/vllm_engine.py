@@ -119,7 +119,7 @@ def bare(backend: Any, suite: Path, args: argparse.Namespace) -> tuple[Callable[
 def ours(backend: Any, suite: Path, folder: Path) -> int:
     """Tokens written by ``judgebench generate`` for the suite."""
     from judgebench.runs import Run
-    from judgebench.stages.generate import generate, load_suites
+    from judgebench.stages.answering import generate, load_suites
     from judgebench.stages.settings import Settings
 
     settings = Settings(suite=(str(suite),))

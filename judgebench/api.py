@@ -114,8 +114,7 @@ def judge(
     Raises:
         UserError: there is no such run, or a mistake, found before anything is spent.
     """
-    from judgebench.stages import judge as judging
-    from judgebench.stages import rate, report
+    from judgebench.stages import judging, rate, report
     from judgebench.stages.opening import try_out
     from judgebench.stages.settings import stored_settings
 

@@ -13,9 +13,9 @@ from tiny_models import tiny_checkpoint
 from judgebench.backends.responses import ResponseCache, Speed
 from judgebench.cli import main
 from judgebench.runs import Run
+from judgebench.stages.answering import load_suites
 from judgebench.stages.costs import Stage, planned
-from judgebench.stages.generate import load_suites
-from judgebench.stages.judge import plan as judges_of
+from judgebench.stages.judging import plan as judges_of
 from judgebench.stages.named_models import parse_models
 from judgebench.stages.opening import made, responses_file, speed_key
 from judgebench.stages.settings import Settings

@@ -48,6 +48,41 @@ def imported(path: Path) -> set[str]:
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
+def files_imported(path: Path, names: dict[str, Path]) -> set[Path]:
+    """Files of this package that a module imports, anywhere in it but for type checkers."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        wanted = []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            wanted = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            wanted = [alias.name for alias in node.names]
+        found |= {names[name] for name in wanted if name in names}
+    return found - {path}
+
+
+def circle_in(imports: dict[Path, set[Path]]) -> list[Path]:
+    """Files of which each is imported, at last, by itself; none where imports only lead downwards."""
+    left = dict(imports)
+    while free := [path for path, wanted in left.items() if not wanted & left.keys()]:
+        for path in free:
+            del left[path]
+    while above := left.keys() - set().union(*left.values(), set()):
+        left = {path: wanted for path, wanted in left.items() if path not in above}
+    return sorted(left)
+
+
+def test_no_files_import_one_another_in_a_circle() -> None:
+    inner = [path for path in MODULES if path.name != "__init__.py"]
+    names = {".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts): path for path in inner}
+    assert circle_in({path: files_imported(path, names) for path in inner}) == []
+
+
+def test_the_circle_test_sees_a_circle_and_only_what_is_in_it() -> None:
+    one, two, three, four = (Path(name) for name in ("one", "two", "three", "four"))
+    assert circle_in({one: {two}, two: {three}, three: {two, four}, four: set()}) == [three, two]
+
+
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_imports_go_downwards_and_siblings_never_meet(path: Path) -> None:
     here = room(path)

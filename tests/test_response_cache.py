@@ -23,7 +23,7 @@ from judgebench.backends.openai import OpenAIBackend
 from judgebench.backends.responses import ResponseCache
 from judgebench.errors import UserError
 from judgebench.runs import Run
-from judgebench.stages.generate import generate, load_suites
+from judgebench.stages.answering import generate, load_suites
 from judgebench.stages.named_models import parse_models
 from judgebench.stages.opening import opened, responses_file
 from judgebench.stages.settings import Settings

@@ -548,7 +548,7 @@ def test_models_that_were_not_asked_alike_are_not_compared(files: dict[str, str]
 def test_a_judge_of_several_steps_needs_nothing_from_the_stage(files: dict[str, str]) -> None:
     """A panel of questions: the judge asks, hears, asks again, and only then decides."""
     from judgebench.rubrics import load_rubric
-    from judgebench.stages import judge as stage
+    from judgebench.stages import judging as stage
     from judgebench.stages.settings import Settings
     from judgebench.types import Matchup, Reading, Request
 

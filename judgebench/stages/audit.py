@@ -16,10 +16,10 @@ from judgebench.judges.attacks import Attack, battery
 from judgebench.ratings.gate import GATE, withstood
 from judgebench.report.visible import visible
 from judgebench.runs import Journal, Run
-from judgebench.stages import judge, person_fit
+from judgebench.stages import judging, person_fit
 from judgebench.stages import settings as flags
+from judgebench.stages.answering import load_suites, suite_record
 from judgebench.stages.games import games_of, standing
-from judgebench.stages.generate import load_suites, suite_record
 from judgebench.stages.named_models import check_owners
 from judgebench.stages.opening import Ready, try_out
 from judgebench.stages.progress import say
@@ -111,7 +111,7 @@ def audit(
     Raises:
         UserError: a mistake, found before anything is spent.
     """
-    judges, rubrics = judge.plan(settings, ready)
+    judges, rubrics = judging.plan(settings, ready)
     if len(judges) != 1 or len(rubrics) != 1:
         raise UserError("audit takes one judge and one --rubric, such as pairwise-general")
     (model,), (rubric,) = judges, rubrics
@@ -126,10 +126,10 @@ def audit(
         what = f"an audit by {', '.join(sorted(others))}" if "audit" in run.manifest else "no audit"
         raise UserError(f"{run.path} holds {what}: give another --out")
     _lay_out(run, trials, attacks, rubric, settings, source.name if source is not None else REFERENCE)
-    scope = judge.Scope({trial.suite: set(trial.real) for trial in trials}, [REAL, *(each.model for each in attacks)])
+    scope = judging.Scope({trial.suite: set(trial.real) for trial in trials}, [REAL, *(each.model for each in attacks)])
     pairs = tuple(f"{attack.model}:{REAL}" for attack in attacks)
     listed = msgspec.structs.replace(settings, pairs="listed", pair=pairs, baseline="")
-    judge.judge(run, judges, rubrics, listed, ready, scope=scope, quiet=quiet)
+    judging.judge(run, judges, rubrics, listed, ready, scope=scope, quiet=quiet)
     verdicts = [
         verdict
         for verdict in standing(run, run.verdicts(run.verdicts_file(model.name, rubric.name)).values())[0]

@@ -11,7 +11,7 @@ from judgebench.report.visible import one_line
 from judgebench.rubrics import Rubric
 from judgebench.runs import Run
 from judgebench.stages.costs import Stage, planned
-from judgebench.stages.judge import Scope
+from judgebench.stages.judging import Scope
 from judgebench.stages.prices import OLD_DAYS, read_prices, spent
 from judgebench.stages.settings import Settings
 from judgebench.suites import Suite

@@ -17,7 +17,7 @@ import msgspec
 from judgebench.backends.responses import ResponseCache, Speed
 from judgebench.rubrics import Rubric
 from judgebench.runs import Run
-from judgebench.stages import generate, judge
+from judgebench.stages import answering, judging
 from judgebench.stages.fallback import MOST as MOST_READ
 from judgebench.stages.hearings import missing
 from judgebench.stages.opening import WITHOUT_MODEL, made, responses_file, speed_key
@@ -99,7 +99,7 @@ class _Sizes:
 
 def planned(
     path: Path, suites: Sequence[Suite], models: Sequence[Model], judges: Sequence[Model], rubrics: Sequence[Rubric],
-    readers: Sequence[Model], settings: Settings, scratch: Path, scope: judge.Scope | None = None,
+    readers: Sequence[Model], settings: Settings, scratch: Path, scope: judging.Scope | None = None,
 ) -> list[Stage]:  # fmt: skip
     """What would be asked, a row for each stage and model.
 
@@ -120,16 +120,16 @@ def planned(
     """
     run = _copied(path, scratch)
     if suites:
-        generate.check(run, suites, models, settings, {}, quiet=True)
-        judge.check(run, judges, rubrics, settings)
-        generate.register(run, suites, models, settings)
+        answering.check(run, suites, models, settings, {}, quiet=True)
+        judging.check(run, judges, rubrics, settings)
+        answering.register(run, suites, models, settings)
     table = read_prices(settings.prices) if settings.prices else None
     known, rows = spent(run), []
     with contextlib.closing(_Measured(settings)) as measured:
         recorded = [model for model in models if model.backend == "replay"]
         if recorded:
-            generate.generate(run, suites, recorded, _free(settings), {}, quiet=True)
-        given = judge.recorded_in(run)
+            answering.generate(run, suites, recorded, _free(settings), {}, quiet=True)
+        given = judging.recorded_in(run)
         for model in (each for each in models if each.backend not in FREE or each.backend == "scripted"):
             length = _length("answers", known.get(("model", model.name)), measured.speed(model))
             sizes = _answers(run, suites, model, settings, given, length[0])
@@ -176,7 +176,7 @@ def _answers(
 ) -> _Sizes:  # fmt: skip
     """Sizes of a model's requests; what it would say is put among the answers given, in words of that length."""
     sizes = _Sizes()
-    for task in generate.tasks_of(run, suites, model, _free(settings), {}):
+    for task in answering.tasks_of(run, suites, model, _free(settings), {}):
         if task.to_compare:
             messages = (*task.messages(), Message(role="user", content=task.item.turns[0]))
             sizes.add(Request(id="", messages=messages, sampling=Sampling(max_tokens=0)))
@@ -191,18 +191,18 @@ def _answers(
 
 def _verdicts(
     run: Run, model: Model, rubric: Rubric, given: dict[str, dict[str, dict[str, dict[int, Answer]]]],
-    settings: Settings, scope: judge.Scope | None, length: int,
+    settings: Settings, scope: judging.Scope | None, length: int,
 ) -> _Sizes:  # fmt: skip
     """Sizes of a judge's requests on what has no verdict yet, every step of it played through."""
     sizes = _Sizes()
-    maker = judge.make_judge(model, rubric)
-    player = judge.make_judge(model, msgspec.structs.replace(rubric, reask=False))
+    maker = judging.make_judge(model, rubric)
+    player = judging.make_judge(model, msgspec.structs.replace(rubric, reask=False))
     known = run.verdicts(run.verdicts_file(model.name, rubric.name))
-    for suite in judge.judged_suites(run, settings):
+    for suite in judging.judged_suites(run, settings):
         if scope is not None and suite not in scope.items:
             continue
-        for matchup in judge.planned_on(run, suite, given.get(suite, {}), maker, rubric, settings, scope, True):
-            if model.backend in WITHOUT_MODEL or missing(matchup) or judge.standing(matchup, maker, known):
+        for matchup in judging.planned_on(run, suite, given.get(suite, {}), maker, rubric, settings, scope, True):
+            if model.backend in WITHOUT_MODEL or missing(matchup) or judging.standing(matchup, maker, known):
                 continue
             for request in _steps(player, matchup, length):
                 sizes.add(request)
@@ -248,7 +248,7 @@ def _readings(
         for item, by_model in given.get(suite.name, {}).items():
             for answer in (answer for samples in by_model.values() for answer in samples.values()):
                 text = "\n".join((*asked.get(item, ()), *answer.turns))
-                sampling = msgspec.structs.replace(generate.sampling(suite, suite.items[0], settings),
+                sampling = msgspec.structs.replace(answering.sampling(suite, suite.items[0], settings),
                                                    max_tokens=settings.judge_max_tokens or MOST_READ)  # fmt: skip
                 sizes.add(Request(id="", messages=(Message(role="user", content=text),), sampling=sampling))
     return sizes

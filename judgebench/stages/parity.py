@@ -13,7 +13,7 @@ from judgebench.errors import UserError
 from judgebench.report.visible import visible
 from judgebench.stages import choose
 from judgebench.stages import settings as flags
-from judgebench.stages.generate import load_suites, sampling
+from judgebench.stages.answering import load_suites, sampling
 from judgebench.stages.named_models import check_owners, parse_models
 from judgebench.stages.opening import closing_words, opened, try_out
 from judgebench.stages.parity_found import Heard, Parity, compare

@@ -182,7 +182,7 @@ def _items(args: argparse.Namespace, run: Run | None) -> tuple[int, float]:
             raise UserError(f"--items {args.items}: must be at least 1")
         return args.items, 0.0
     if args.suite:
-        from judgebench.stages.generate import load_suites
+        from judgebench.stages.answering import load_suites
 
         names = tuple(name for text in args.suite for name in text.split(",") if name)
         suites = load_suites(flags.Settings(suite=names, data=args.data, limit=args.limit), quiet=True)

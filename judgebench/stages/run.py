@@ -17,9 +17,10 @@ from judgebench import __version__
 from judgebench.errors import UserError
 from judgebench.rubrics import Rubric
 from judgebench.runs import Run
-from judgebench.stages import fallback, generate, judge, rate, report, score, steps
+from judgebench.stages import answering, fallback, judging, rate, report, score, steps
 from judgebench.stages import settings as flags
 from judgebench.stages.budget import refuse_unpriced
+from judgebench.stages.cost_tables import dry_run
 from judgebench.stages.named_models import check_owners, parse_models
 from judgebench.stages.opening import Ready, alone, try_out
 from judgebench.stages.scoring import check_scorers
@@ -104,21 +105,21 @@ def whole(path: Path, settings: Settings, contestants: Sequence[Model], ready: R
     judges, rubrics, readers, suites = _checked(settings, contestants, ready, quiet=quiet)
     closed = {suite.name: (suite.scorer, suite.scorer_options) for suite in suites if suite.scorer}
     run = Run(path, create=True)
-    generate.check(run, suites, contestants, settings, ready, quiet=True)
-    judge.check(run, judges, rubrics, settings)
+    answering.check(run, suites, contestants, settings, ready, quiet=True)
+    judging.check(run, judges, rubrics, settings)
     names = [model.name for model in contestants]
     scope = _scope(suites, contestants)
     if any(rubric.mode == "pairwise" for rubric in rubrics):
-        judge.meetings_of(list(dict.fromkeys([*run.manifest["models"], *names])), settings, scope)
+        judging.meetings_of(list(dict.fromkeys([*run.manifest["models"], *names])), settings, scope)
     _keep_config(run, resolved(settings))
     _sign(run, settings)
-    generate.generate(run, suites, contestants, settings, ready, quiet=quiet)
+    answering.generate(run, suites, contestants, settings, ready, quiet=quiet)
     if closed:
         score.score(run, settings, quiet=quiet)
         if readers:
             fallback.fall_back(run, settings.extract_with, settings, ready, quiet=quiet)
     if judges:
-        judge.judge(run, judges, rubrics, settings, ready, scope=scope, quiet=quiet)
+        judging.judge(run, judges, rubrics, settings, ready, scope=scope, quiet=quiet)
     summary = rate.rate(run, settings)
     report.report(run, quiet=quiet)
     refuse_unscored(summary, settings.max_unscored)
@@ -130,17 +131,15 @@ def plan(path: Path, settings: Settings, contestants: Sequence[Model], *, quiet:
 
     Args: as `whole`.
     """
-    from judgebench.stages.cost_tables import dry_run
-
     settings = alone(settings)
     judges, rubrics, readers, suites = _checked(settings, contestants, {}, quiet=quiet)
     dry_run(path, settings, suites=suites, models=contestants, judges=judges, rubrics=rubrics, readers=readers,
             scope=_scope(suites, contestants))  # fmt: skip
 
 
-def _scope(suites: Sequence[Suite], contestants: Sequence[Model]) -> judge.Scope:
+def _scope(suites: Sequence[Suite], contestants: Sequence[Model]) -> judging.Scope:
     items = {suite.name: {item.id for item in suite.items} for suite in suites}
-    return judge.Scope(items, [model.name for model in contestants])
+    return judging.Scope(items, [model.name for model in contestants])
 
 
 def _checked(
@@ -151,10 +150,10 @@ def _checked(
     Raises:
         UserError: something does not, found before anything is spent.
     """
-    judges, rubrics = judge.plan(settings, ready)
+    judges, rubrics = judging.plan(settings, ready)
     readers = [fallback.reader(settings.extract_with, settings)] if settings.extract_with else []
     check_owners(settings.option, [*contestants, *judges, *readers], [rubric.name for rubric in rubrics])
-    suites = generate.load_suites(settings, quiet=quiet)
+    suites = answering.load_suites(settings, quiet=quiet)
     closed = {suite.name: (suite.scorer, suite.scorer_options) for suite in suites if suite.scorer}
     check_scorers(closed, settings)
     if judges and len(closed) == len(suites) and not settings.judge_scored:

@@ -92,8 +92,8 @@ def opened_rewards(args: argparse.Namespace, settings: TrainSettings, tokenizer:
 
 
 def _judge_of(args: argparse.Namespace, settings: TrainSettings) -> tuple[Model, Rubric, Judge, Sampling]:
-    from judgebench.stages.judge import make_judge, plan
     from judgebench.stages.judge_sampling import drawn
+    from judgebench.stages.judging import make_judge, plan
 
     judging = Settings(judge=(args.judge,), rubric=(args.rubric,), seed=settings.seed)
     [model], [rubric] = plan(judging)

@@ -11,8 +11,8 @@ from judgebench.errors import UserError, did_you_mean
 from judgebench.judges.matchups import calls
 from judgebench.ratings.intervals import clustered_interval
 from judgebench.stages import settings as flags
-from judgebench.stages.judge import make_judge, plan
 from judgebench.stages.judge_sampling import drawn, refuse_unable
+from judgebench.stages.judging import make_judge, plan
 from judgebench.stages.named_models import parse_models
 from judgebench.stages.opening import WITHOUT_MODEL
 from judgebench.stages.reasons import reason
