@@ -163,6 +163,25 @@ def test_check_takes_rubrics_suites_and_run_files_and_names_each_mistake(here: P
     assert "did you mean 'limit'?" in second
 
 
+def test_check_for_machines_is_one_document_with_the_line_and_key_of_each_mistake(here: Path) -> None:
+    (here / "run.yaml").write_text("suite: [sums.yaml]\nlimti: 1\n")
+    (here / "rubric.yaml").write_text((ROOT / "rubrics/pairwise-mtbench.yaml").read_text().replace("{fence}", ""))
+    odd = b"no\xfftext.yaml"
+    (here / os.fsdecode(odd)).write_text(SUITE)
+    done = judgebench("check", "sums.yaml", "run.yaml", "rubric.yaml", os.fsdecode(odd), "--json", cwd=here)
+    assert done.returncode == 2
+    sums, run, rubric, named = json.loads(done.stdout)
+    assert sums == {
+        "file": "sums.yaml", "sound": True, "kind": "suite", "mistake": "", "line": None, "key": "", "note": ""
+    }  # fmt: skip
+    assert (run["sound"], run["kind"], run["line"], run["key"]) == (False, "", 2, "limti")
+    assert done.stderr.splitlines() == [f"judgebench: {run['mistake']}"]
+    assert (rubric["kind"], "fence" in rubric["note"]) == ("rubric", True)
+    assert (named["sound"], os.fsencode(named["file"])) == (True, odd)
+    quiet = judgebench("check", "sums.yaml", "--json", "--quiet", cwd=here)
+    assert (quiet.returncode, json.loads(quiet.stdout), quiet.stderr) == (0, [sums], "")
+
+
 def test_compare_prints_interval_and_what_it_would_take(here: Path) -> None:
     (here / "model.py").write_text(
         "def two(chat):\n    return '2'\n\ndef right(chat):\n    return str(eval(chat[-1]['content']))\n"

@@ -5,7 +5,10 @@ from __future__ import annotations
 import csv
 import json
 import math
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -353,3 +356,25 @@ def test_exporting_again_replaces_the_files_and_names_what_else_lies_there(
     assert main(["export", str(run), "arena", "--to", str(tmp_path / "out")]) == 0
     assert "holds 1 other files, left as they are: mine.csv" in capsys.readouterr().out
     assert {path: path.read_bytes() for path in first} == first
+
+
+def test_an_export_for_machines_is_one_document_that_names_every_file_and_what_is_left_out(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for quiet in ((), ("--quiet",)):
+        folder = tmp_path / os.fsdecode(b"no\xfftext")
+        assert main(["export", str(run), "fastchat", "--to", str(folder), "--json", *quiet]) == 0
+        said = json.loads(capsys.readouterr().out)
+        assert (said["format"], said["folder"]) == ("fastchat", str(folder))
+        held = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+        assert said["files"] == held
+        assert len(held) > 3
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.csv").write_text("x")
+    assert main(["export", str(run), "arena", "--to", str(tmp_path / "out"), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert any("mine.csv" in note for note in said["notes"])
+    assert "mine.csv" not in said["files"]
+    words = [sys.executable, "-m", "judgebench", "export", run, "evalca", "--json"]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)

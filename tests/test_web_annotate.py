@@ -607,3 +607,34 @@ def test_the_command_moves_labels_through_files_and_prints_agreement(tmp_path: P
         main(["annotate", str(run.path), "--export-csv", str(tmp_path / "c.csv")])
     with pytest.raises(UserError, match="letters"):
         main(["annotate", str(run.path), "--as", "a b"])
+
+
+def test_agreement_for_machines_is_one_document_of_the_same_figures_and_nothing_else(tmp_path: Path, capsys) -> None:
+    run = made(tmp_path / "r", 30, mode="pointwise")
+    both = [labels_of(run, name, size=60) for name in ("ann", "bob")]
+    for labels, shift in zip(both, (0, 1), strict=True):
+        for number, task in enumerate(labels.plan.tasks):
+            grade = 1 + (int(task.item) + shift * (number % 5 == 0)) % 6
+            labels.label(number, {"depth": str(grade), "tone": "4"})
+    words = ["annotate", str(run.path), "--agreement"]
+    assert main([*words, "--labels", "3", "--json"]) == 0
+    said = capsys.readouterr()
+    assert said.err.count("note: ") == 2
+    depth, tone = json.loads(said.out)
+    expected = agreement(both)
+    assert [depth, tone] == [{name: getattr(each, name) for name in each.__struct_fields__} for each in expected]
+    assert (depth["dimension"], depth["units"], tone["same"]) == ("depth", 60, 1.0)
+    assert depth["low"] < depth["value"] < depth["high"]
+    assert (tone["value"], bool(tone["note"])) == (None, True)  # everybody always said the same: undefined, never NaN
+    assert main(words) == 0
+    assert f"depth: {expected[0].said}" in capsys.readouterr().out.splitlines()
+
+
+def test_json_without_agreement_and_agreement_of_nobody_are_one_line_and_exit_code_2(tmp_path: Path) -> None:
+    run = made(tmp_path / "r", 3)
+    for flags, says in ((("--json",), "give --agreement"), (("--json", "--agreement"), "nobody has labels")):
+        done = subprocess.run(
+            [sys.executable, "-m", "judgebench", "annotate", run.path, *flags], capture_output=True, text=True
+        )
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+        assert says in done.stderr

@@ -6,6 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
+import msgspec
+
 from judgebench.errors import MissingPackage, UserError
 from judgebench.report.visible import one_line
 from judgebench.runs import Run
@@ -33,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--export-csv", metavar="FILE", help="write one annotator's tasks for a spreadsheet, and end")
     group.add_argument("--import-csv", metavar="FILE", help="read the labels of such a file, and end")
     group.add_argument("--agreement", action="store_true", help="print how far the annotators agree, and end")
+    group.add_argument("--json", action="store_true", help="print JSON: with --agreement, a row for each dimension")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -47,6 +50,8 @@ def main(args: argparse.Namespace) -> int:
     ends = [flag for flag in ("export_csv", "import_csv", "agreement") if getattr(args, flag)]
     if args.agreement and not known:
         raise UserError(f"{run.path}: nobody has labels to agree on; 'judgebench annotate {args.run} --as NAME' asks")
+    if args.json and not args.agreement:
+        raise UserError("--json prints how far annotators agree: give --agreement as well")
     if len(ends) > 1:
         raise UserError("give one of --export-csv, --import-csv and --agreement")
     if ends and ends[0] != "agreement" and len(names) != 1:
@@ -75,8 +80,11 @@ def main(args: argparse.Namespace) -> int:
         if empty and labels.plan.how == "random":
             sys.stdout.write("note: rows left empty because they were hard make the rest no random sample\n")
     elif args.agreement:
-        for found in agreement(list(people.values())):
-            sys.stdout.write(one_line(f"{found.dimension}: {found.said}") + "\n")
+        rows = agreement(list(people.values()))
+        if args.json:
+            sys.stdout.write(msgspec.json.format(msgspec.json.encode(rows), indent=1).decode() + "\n")
+        else:
+            sys.stdout.writelines(one_line(f"{each.dimension}: {each.said}") + "\n" for each in rows)
     else:
         _serve(people, args.port)
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
@@ -34,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--baseline", default="", metavar="MODEL", help="alpaca-eval: the model that the others are compared with"
     )
+    parser.add_argument("--json", action="store_true", help="print JSON: folder, files and notes")
     parser.add_argument("--quiet", action="store_true", help="print nothing")
 
 
@@ -46,7 +48,11 @@ def main(args: argparse.Namespace) -> int:
     run = Run(flags.run_path(args.run))
     folder = Path(args.to) if args.to else run.path / "export" / args.format
     made = export(run, args.format, folder, baseline=args.baseline)
-    if not args.quiet:
+    if args.json:
+        # Escapes to ASCII: a folder's name need not be text.
+        said = {"format": args.format, "folder": str(folder), "files": sorted(made.files), "notes": made.notes}
+        sys.stdout.write(json.dumps(said, indent=1) + "\n")
+    elif not args.quiet:
         sys.stdout.write(one_line(f"{folder}: {len(made.files)} files") + "\n")
         sys.stdout.writelines(one_line(f"note: {note}") + "\n" for note in made.notes)
     return 0
