@@ -66,8 +66,7 @@ def breakdown(
         score = row.get("score")
         value = float(score) if isinstance(score, (int, float)) and not isinstance(score, bool) else None
         item = str(row.get("item", number))
-        places = [_names(row.get(name), name) if name in by else [""] for name in EVERY]
-        for place in product(*places):
+        for place in _places(row, by):
             cells[str(row.get("model", "")), *place].append((value, item))
     found = []
     for (model, skill, difficulty, domain), grades in sorted(cells.items()):
@@ -80,6 +79,27 @@ def breakdown(
             )
         )  # fmt: skip
     return found
+
+
+def items_of(
+    verdicts: Iterable[Verdict], items: Mapping[tuple[str, str], Item], by: Sequence[str]
+) -> dict[tuple[str, ...], tuple[list[tuple[str, str]], list[tuple[str, str]]]]:
+    """(model, skill, difficulty, domain) of each cell of `breakdown` → the items whose grades entered, and did not.
+
+    Items are (suite, id), once for each grade; what ``by`` does not name is empty.
+
+    Args:
+        verdicts: pointwise ones; those on items that are not given are left out.
+        items: (suite, id) → item.
+        by: any of skill, difficulty and domain.
+    """
+    found: dict[tuple[str, ...], tuple[list[tuple[str, str]], list[tuple[str, str]]]] = defaultdict(lambda: ([], []))
+    for verdict in verdicts:
+        if (verdict.suite, verdict.item) in items:
+            for row in rows_of([verdict], items):
+                for place in _places(row, by):
+                    found[row["model"], *place][row["score"] is None].append((verdict.suite, verdict.item))
+    return dict(found)
 
 
 def rows_of(verdicts: Iterable[Verdict], items: Mapping[tuple[str, str], Item]) -> list[dict[str, Any]]:
@@ -95,6 +115,11 @@ def rows_of(verdicts: Iterable[Verdict], items: Mapping[tuple[str, str], Item]) 
             }
         )  # fmt: skip
     return rows
+
+
+def _places(row: Mapping[str, Any], by: Sequence[str]) -> list[tuple[str, ...]]:
+    """(skill, difficulty, domain) of every cell that a row counts in."""
+    return list(product(*(_names(row.get(name), name) if name in by else [""] for name in EVERY)))
 
 
 def _names(found: Any, name: str) -> list[str]:

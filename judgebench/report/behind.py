@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Literal, TypeVar
 
 from judgebench.judges.debias import LeftOut
+from judgebench.ratings.skills import EVERY, items_of
 from judgebench.types import Answer, Game, Item, Record, Verdict
 
 Place = tuple[str, str]
@@ -34,6 +35,7 @@ KINDS = {
     "games": "games",
     "orders": "pairs judged in both orders",
     "readings": "answers that the two rules do not read alike",
+    "skills": "grades",
     "labelled": "judged by people or gold labels too",
     "listed": "",
 }
@@ -62,7 +64,7 @@ def _sides(bout: Bout) -> set[Bout]:
 class Where(Record, frozen=True, kw_only=True):
     """What a number was counted over; empty fields do not narrow it."""
 
-    of: Literal["answers", "exact", "verdicts", "games", "orders", "readings", "labelled", "listed"]
+    of: Literal["answers", "exact", "verdicts", "games", "orders", "readings", "skills", "labelled", "listed"]
     """Kind of record that was counted; ``listed`` names its items."""
     what: str = ""
     """Which of them, see the methods of `Behind`; empty is all."""
@@ -80,6 +82,8 @@ class Where(Record, frozen=True, kw_only=True):
     """What was judged."""
     category: str = ""
     """Category of the items."""
+    cell: tuple[tuple[str, str], ...] = ()
+    """Of ``skills``: what grades are broken down by (skill, difficulty, domain) → its value; "" is one not said."""
     people: tuple[str, ...] = ()
     """Whose labels, of ``labelled``: names of judges, ``human``, ``gold``; empty is both of these."""
     places: tuple[Place, ...] = ()
@@ -90,7 +94,8 @@ class Where(Record, frozen=True, kw_only=True):
         """In words, for the head of the list."""
         who = f"{self.model} against {self.other}" if self.other else self.model
         head = f"{KINDS[self.of]}, {self.what}" if KINDS[self.of] and self.what else KINDS[self.of] or self.what
-        parts = [head, who, self.category, self.suite, self.dimension, self.judge, self.rubric]
+        cell = ", ".join(f"{name} {value or 'not said'}" for name, value in self.cell)
+        parts = [head, who, self.category, cell, self.suite, self.dimension, self.judge, self.rubric]
         return " · ".join(part for part in parts if part)
 
 
@@ -125,6 +130,7 @@ class Behind:
                 self._judged[verdict.suite, verdict.judge, verdict.rubric, verdict.dimension].append(verdict)
         self._games: dict[Pool, dict[tuple[str, str], list[tuple[str, int, float | None]]]] = {}
         self._scored: dict[Pool, set[Bout]] = {}
+        self._cells: dict[tuple[str, ...], dict[tuple[str, ...], tuple[list[Place], list[Place]]]] = {}
         for game in games:
             self._met(game, game.score)
         for out in left_out:
@@ -138,7 +144,8 @@ class Behind:
     def places(self, where: Where) -> list[Place]:
         """The items, each once, in the order of the run; those that the run does not hold are left out."""
         of = {"answers": self.answers, "exact": self.exact, "verdicts": self.verdicts, "games": self.games,
-              "orders": self.orders, "readings": self.readings, "labelled": self.labelled}  # fmt: skip
+              "orders": self.orders, "readings": self.readings, "skills": self.skills,
+              "labelled": self.labelled}  # fmt: skip
         found = where.places if where.of == "listed" else of[where.of](where)
         wanted = dict.fromkeys(place for place in found if place in self.items)
         if where.category:
@@ -220,6 +227,19 @@ class Behind:
                     "second order": order == "second order",
                 }.get(where.what, bool(why) and why == where.what):
                     yield pool[0], verdict.item
+
+    def skills(self, where: Where) -> Sequence[Place]:
+        """Grades of a cell of skill, difficulty and domain, as the protocol's table counts them: ``scored``, or those
+        that are ``not applicable or unread``.
+        """
+        by = tuple(name for name, _ in where.cell)
+        key = where.suite, where.judge, where.rubric, *by
+        if key not in self._cells:
+            graded = [each for pool, group in self._judged.items() if pool[:3] == key[:3] for each in group]
+            self._cells[key] = items_of(graded, self.items, by)
+        value = dict(where.cell)
+        scored, others = self._cells[key].get((where.model, *(value.get(name, "") for name in EVERY)), ([], []))
+        return scored if where.what == "scored" else others
 
     def labelled(self, where: Where) -> Iterator[Place]:
         """Items on which the judge and people (or gold labels) scored the same: ``pairs``, ``grades``, or with nothing

@@ -15,7 +15,7 @@ def card_tables(summary: Summary, group: Group) -> list[Table]:
     """Every trial of the group's judge on its suite, each followed by its confusion matrix; none without a card.
 
     Counts lead to the items on which both the judge and those it is held against scored the same, along the trial's
-    dimension.
+    dimension; a cell of a confusion matrix to those that the card counted in it.
     """
     made = []
     for row in matching(summary.get("cards", ()), judge=group.judge, rubric=group.rubric):
@@ -24,7 +24,7 @@ def card_tables(summary: Summary, group: Group) -> list[Table]:
                 where = Where(of="labelled", what=trial.kind, suite=group.suite, judge=group.judge, rubric=group.rubric,
                               dimension=trial.dimension, people=(trial.against,))  # fmt: skip
                 made.append(_linked(trial_table(trial), where))
-                made += [_confusion(trial)] if trial.confusion else []
+                made += [_confusion(trial, group)] if trial.confusion else []
     return made
 
 
@@ -41,11 +41,20 @@ def _linked(table: Table, where: Where) -> Table:
     return msgspec.structs.replace(table, rows=rows)
 
 
-def _confusion(trial: Trial) -> Table:
+def _confusion(trial: Trial, group: Group) -> Table:
     """What the judge said (columns) of what was true (rows)."""
-    rows = tuple(
-        (Cell(text=label), *(Cell(text=count(number), sort=number) for number in numbers))
-        for label, numbers in zip(trial.labels, trial.confusion, strict=False)
-    )
+    rows = []
+    for row, label in enumerate(trial.labels):
+        cells = [Cell(text=label)]
+        for column, number in enumerate(trial.confusion[row]):
+            where = None
+            if number and trial.items:
+                where = Where(
+                    of="listed", what=f"{label} by {trial.against}, {trial.labels[column]} by the judge",
+                    suite=group.suite, judge=group.judge, rubric=group.rubric, dimension=trial.dimension,
+                    places=tuple((group.suite, item) for item in trial.items[row][column]),
+                )  # fmt: skip
+            cells.append(Cell(text=count(number), sort=number, where=where))
+        rows.append(tuple(cells))
     columns = (name_column("Truth, by the judge's word"), *(Column(title=label) for label in trial.labels))
-    return Table(title=f"{trial_title(trial)}: confusion", columns=columns, rows=rows)
+    return Table(title=f"{trial_title(trial)}: confusion", columns=columns, rows=tuple(rows))

@@ -106,6 +106,8 @@ class Trial(Record, frozen=True, kw_only=True):
     """Labels of the confusion matrix."""
     confusion: tuple[tuple[int, ...], ...] = ()
     """Rows: truth; columns: the judge."""
+    items: tuple[tuple[tuple[str, ...], ...], ...] = ()
+    """Ids of the items behind each count of ``confusion``, each once; empty in cards that did not keep them."""
     measures: tuple[Measure, ...]
     """The judge's."""
     people: tuple[Measure, ...] = ()

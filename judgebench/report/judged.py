@@ -61,7 +61,7 @@ class Group(Record, frozen=True, kw_only=True):
     """In the order of the run."""
 
     def where(
-        self, of: Literal["verdicts", "games", "orders"], dimension: str, what: str = "", model: str = "",
+        self, of: Literal["verdicts", "games", "orders", "skills"], dimension: str, what: str = "", model: str = "",
         other: str = "",
     ) -> Where:  # fmt: skip
         """The items behind a number of this group."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import msgspec
+
 from judgebench.report.behind import Where
 from judgebench.report.figures import MISSING, count, estimate, grade, rate
 from judgebench.report.judged import Group, dimension_label
@@ -232,10 +234,10 @@ def skills_table(summary: Summary, group: Group, by: str) -> Table:
         (
             *(Cell(text=row[name] or "not said") for name in fields),
             Cell(text=row["model"]),
-            Cell(text=_interval(row, "mean", "", grade), sort=row["mean"]),
-            _count(row["n"], _graded(group, row, by)),
-            _count(row["clusters"], _graded(group, row, by)),
-            _count(row["not_applicable"]),
+            Cell(text=_interval(row, "mean", "", grade), sort=row["mean"], where=_graded(group, row, fields)),
+            _count(row["n"], _graded(group, row, fields)),
+            _count(row["clusters"], _graded(group, row, fields)),
+            _count(row["not_applicable"], _graded(group, row, fields, "not applicable or unread")),
         )
         for row in sorted(found, key=lambda row: tuple(row[name] for name in (*fields, "model")))
     )
@@ -243,9 +245,10 @@ def skills_table(summary: Summary, group: Group, by: str) -> Table:
     return Table(title=SKILLS.get(by, f"Grades by {by}"), columns=columns, rows=rows, remarks=remarks)
 
 
-def _graded(group: Group, row: Row, by: str) -> Where | None:
-    """The items graded by one skill; difficulty and domain are of the item's own, and lead nowhere."""
-    return group.where("verdicts", row["skill"], "scored", row["model"]) if by == "skill" else None
+def _graded(group: Group, row: Row, fields: Sequence[str], what: str = "scored") -> Where:
+    """The items whose grades a row counts: of one skill, one difficulty, one domain, or of a cell of all three."""
+    cell = tuple((name, row[name]) for name in fields)
+    return msgspec.structs.replace(group.where("skills", "", what, row["model"]), cell=cell)
 
 
 def cells_table(summary: Summary, group: Group) -> Table:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from judgebench.judges.debias import Policy
@@ -47,6 +47,23 @@ def measure(name: str, found: Estimate) -> Measure:
     return Measure(
         name=name, value=found.value, low=found.low, high=found.high, n=found.n, clusters=found.clusters, note=note
     )
+
+
+def items_of(
+    items: Iterable[str], truth: Sequence[Hashable], judge: Sequence[Hashable], labels: Sequence[Hashable]
+) -> tuple[tuple[tuple[str, ...], ...], ...]:
+    """The items behind each cell of a confusion matrix (rows: truth; columns: the judge), each once in a cell.
+
+    Args:
+        items: id of what each row is about.
+        truth: the true labels.
+        judge: the judge's, in the same order; None is none.
+        labels: in the order of the matrix.
+    """
+    found: dict[tuple[Hashable, Hashable], dict[str, None]] = {}
+    for item, right, said in zip(items, truth, judge, strict=True):
+        found.setdefault((right, said), {})[item] = None
+    return tuple(tuple(tuple(found.get((right, said), ())) for said in labels) for right in labels)
 
 
 def share_of(said: str | None) -> float | None:

@@ -14,7 +14,7 @@ from judgebench.ratings.correlations import METHODS, correlation, document_corre
 from judgebench.ratings.intervals import Estimate
 from judgebench.ratings.raters import Metric, all_pairs, krippendorff_alpha
 from judgebench.report.judge_card import Measure, Trial
-from judgebench.stages.trial_bench import Bench, measure
+from judgebench.stages.trial_bench import Bench, items_of, measure
 from judgebench.stages.trial_units import Graded, Grades, GradeUnit, Scale, mean, scales_at, text_of
 
 MOST_LEVELS = 12
@@ -80,6 +80,7 @@ def grade_trial(
         left_out={why: number for why, number in left_out.items() if number},
         labels=tuple(f"{level:g}" for level in levels) if table else (),
         confusion=table.counts if table else (),
+        items=items_of((unit[1] for unit in units), right, said, levels) if table else (),
         measures=(
             *_unlike("accuracy", scales), *_measures(rows, levels, bench, len(scales) < 2), *_repeats(grades, units),
         ),

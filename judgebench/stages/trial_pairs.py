@@ -21,7 +21,7 @@ from judgebench.ratings.intervals import Estimate, clustered_interval
 from judgebench.ratings.label_tables import Label
 from judgebench.ratings.raters import all_pairs, fleiss_kappa, krippendorff_alpha, leave_one_out_agreement
 from judgebench.report.judge_card import Measure, Trial
-from judgebench.stages.trial_bench import POINTS, Bench, Rows, measure, share_of
+from judgebench.stages.trial_bench import POINTS, Bench, Rows, items_of, measure, share_of
 from judgebench.stages.trial_biases import of_length, of_orders, of_own_answers, of_repeats
 from judgebench.stages.trial_units import (
     FIRST,
@@ -88,6 +88,7 @@ def pair_trial(place: tuple[str, str], against: str, judge: Pairs, truth: Truth,
         left_out=dict(left_out),
         labels=LABELS,
         confusion=table.counts,
+        items=items_of((unit[1] for unit in units), rows.truth, rows.judge, LABELS),
         measures=tuple(measures),
         people=tuple(ceiling(asked, truth, bench)),
         baselines=_baselines(rows, truth, bench),
