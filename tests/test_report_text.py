@@ -166,7 +166,7 @@ def test_no_csv_cell_starts_like_a_formula_and_each_can_be_undone(name):
 
 @pytest.mark.parametrize(
     ("name", "cell"),
-    [("a\u202eb", "a⟨U+202E⟩b"), ("a\nb", "a⟨U+000A⟩b"), ("a\r\nb", "a⟨U+000A⟩b"), ("\t=1", "⟨U+0009⟩=1"),
+    [("a\u202eb", "a⟨U+202E⟩b"), ("a\nb", "a⟨U+000A⟩b"), ("a\r\nb", "a⟨U+000D⟩⟨U+000A⟩b"), ("\t=1", "⟨U+0009⟩=1"),
      ("\r=1", "⟨U+000D⟩=1"), ("a\x00\ud800", "a⟨U+0000⟩⟨U+D800⟩"), ("\u200b=1", "⟨U+200B⟩=1")],
 )  # fmt: skip
 def test_what_a_name_hides_is_written_out_in_csv_and_its_row_is_one_line(name, cell):

@@ -1,7 +1,8 @@
 """Labels by spreadsheet: tasks out as CSV, labels back in.
 
 No model is named. What a spreadsheet would run as a formula gets an apostrophe before it; hidden characters are written
-out. Rows may come back in any order; a row is known by its number and the hash of the answers that it showed.
+out by their code points, and so is the first letter of what looks like one: names and reasons come back exactly as they
+were. Rows may come back in any order; a row is known by its number and the hash of the answers that it showed.
 """
 
 from __future__ import annotations
@@ -13,8 +14,7 @@ from pathlib import Path
 
 from judgebench.errors import UserError
 from judgebench.files import read_bytes, write_atomic
-from judgebench.report.cells import guarded, restored
-from judgebench.report.visible import visible
+from judgebench.report.cells import guarded, lines_written_out, name_cell, named_by
 from judgebench.stages.labels import Labels, reason_of
 
 NOT_ASKED = "not asked"
@@ -31,7 +31,7 @@ def defused(text: str) -> str:
     >>> defused("=HYPERLINK(1)")
     "'=HYPERLINK(1)"
     """
-    shown = visible(text)
+    shown = lines_written_out(text)
     if len(shown) > MOST_CELL:
         shown = f"{shown[:MOST_CELL]} […{len(shown) - MOST_CELL} characters more: label it in the browser]"
     return guarded(shown)
@@ -51,7 +51,7 @@ def export_csv(labels: Labels, path: Path) -> int:
         fields = [name for name in plan.guide.dimensions if name in fields]
     out = io.StringIO()
     writer = csv.writer(out)
-    columns = [defused(LABEL + name) for name in fields]
+    columns = [name_cell(LABEL + name) for name in fields]
     beside = ["beside"] if any(_beside(labels, number) for number in range(len(plan.tasks))) else []
     writer.writerow(["task", "check", "question", *answers, *beside, "allowed", *columns, "skip_because"])
     allowed = ", ".join(
@@ -65,7 +65,13 @@ def export_csv(labels: Labels, path: Path) -> int:
         cells = [given.get(name, "") if name in asked_of[number] else NOT_ASKED for name in fields]
         texts = ["\n\n".join(asked), *shown, *([_beside(labels, number)] if beside else []), allowed]
         writer.writerow(
-            [number + 1, f"h{labels.check(number)}", *map(defused, texts), *cells, defused(labels.skip_reason(number))]
+            [
+                number + 1,
+                f"h{labels.check(number)}",
+                *map(defused, texts),
+                *cells,
+                name_cell(labels.skip_reason(number)),
+            ]
         )
     write_atomic(path, out.getvalue().encode("utf-8-sig"))
     return len(plan.tasks)
@@ -96,20 +102,13 @@ def import_csv(labels: Labels, path: Path) -> tuple[int, int, int]:
         if number in seen:
             raise UserError(f"{path}: row {line}: task {number + 1} stands there twice")
         seen.add(number)
-        given = {name: row.get(LABEL + name, "").strip() for name in labels.fields(number)}
-        reason = restored(row.get("skip_because", "").strip())
-        if reason and any(given.values()):
-            raise UserError(f"{path}: row {line}: is both labelled and skipped")
-        if not reason and not any(given.values()):
-            empty += 1
-            continue
         try:
-            for name, code in () if reason else given.items():
-                labels.plan.guide.scores_of(name, code)
-            if reason and visible(labels.skip_reason(number)) != reason:
-                reason = reason_of(reason)
+            given, reason = _said(labels, number, row)
         except UserError as error:
             raise UserError(f"{path}: row {line}: {error}") from None
+        if not reason and not given:
+            empty += 1
+            continue
         found.append((number, given, reason))
     labels.take(
         {
@@ -117,14 +116,34 @@ def import_csv(labels: Labels, path: Path) -> tuple[int, int, int]:
             for number, given, reason in found
             if not reason and _scores(labels, given) != _scores(labels, labels.given(number))
         },
-        {
-            number: reason
-            for number, _, reason in found
-            if reason and visible(labels.skip_reason(number)) != reason
-        },
-    )  # fmt: skip
+        {number: reason for number, _, reason in found if reason and labels.skip_reason(number) != reason},
+    )
     skipped = sum(bool(reason) for *_, reason in found)
     return len(found) - skipped, skipped, empty
+
+
+def _said(labels: Labels, number: int, row: Mapping[str, str]) -> tuple[dict[str, str], str]:
+    """The labels that a row gives its task, or the reason for which it is skipped; neither where it is empty.
+
+    Raises:
+        UserError: it gives both, a label that is none or is not asked for, or a reason that is none.
+    """
+    given = {name: row.get(LABEL + name, "").strip() for name in labels.fields(number)}
+    for column, cell in row.items():
+        if column.startswith(LABEL) and column[len(LABEL) :] not in given and cell.strip() not in ("", NOT_ASKED):
+            asked = ", ".join(repr(LABEL + name) for name in given)
+            raise UserError(f"{column!r} is not asked of this task; asked are: {asked}")
+    reason = named_by(row.get("skip_because", "").strip())
+    if reason and any(given.values()):
+        raise UserError("is both labelled and skipped")
+    if reason:
+        if any("\ud800" <= character <= "\udfff" for character in reason):
+            raise UserError(f"{reason!r} holds half a character (a surrogate), which no file can keep")
+        return {}, reason_of(reason)
+    if not any(given.values()):
+        return {}, ""
+    _scores(labels, given)  # each of them is a label
+    return given, ""
 
 
 def _scores(labels: Labels, given: Mapping[str, str]) -> dict[str, tuple[float, ...]]:
@@ -145,7 +164,7 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
         raise UserError(f"{path}: is no CSV: {error}") from error
     if not read or not {"task", "check"} <= read[0].keys():
         raise UserError(f"{path}: has no columns 'task' and 'check'; it must be a file of --export-csv, filled in")
-    return [(line, {restored(key): value for key, value in row.items() if isinstance(value, str)})
+    return [(line, {named_by(key): value for key, value in row.items() if isinstance(value, str)})
             for line, row in enumerate(read, 2)]  # fmt: skip
 
 
