@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from judgebench.report.behind import Where
 from judgebench.report.figures import MISSING, count, estimate, rate, signed
 from judgebench.report.html import Section
-from judgebench.report.html_tables import table_of
+from judgebench.report.html_tables import fold, table_of
 from judgebench.report.markdown import plain, titled
 from judgebench.report.markup import Child, Safe, element, together
 from judgebench.report.tables import Cell, Column, Remarks, Row, Table, distinct, name_column
+from judgebench.report.usage import TOKENS, Spent, known, number_cell
 from judgebench.report.ways import Ways
 
 Comparison = Mapping[str, Any]
@@ -47,6 +50,57 @@ def runs_table(found: Comparison) -> Table:
         rows.append(tuple(cells))
     remarks = ("Counts are of each run by itself; everything below is about what they have in common.",)
     return Table(title="Runs", columns=columns, rows=tuple(rows), remarks=remarks)
+
+
+SPENT = (
+    Column(title="Requests", brief="requests"),
+    Column(title="Prompt tokens", brief="prompt tok."),
+    Column(title="Completion tokens", brief="compl. tok."),
+    Column(title="From the cache"),
+    Column(title="Cost", brief="cost"),
+)
+"""Columns of what was spent."""
+
+
+def spent_table(found: Comparison) -> Table:
+    """One row a run with what it took in all; what nobody counted, or has no price, is said and is never 0."""
+    remarks = Remarks()
+    rows = []
+    for run in found["runs"]:
+        spent = msgspec.convert(run["spent"], Spent)
+        cells = []
+        for field in ("requests", *TOKENS, "cost"):
+            names = spent.lacking.get(field, ())
+            why = f"of {', '.join(names)}: not known, or not wholly" if names else ""
+            currency = run["prices"]["currency"] if field == "cost" else None
+            cell = number_cell(getattr(spent, field), not names, currency)
+            cells.append(Cell(text=cell.text + remarks.mark(why), sort=cell.sort))
+        cells.insert(-1, number_cell(spent.cached, True))
+        rows.append((Cell(text=run["name"]), *cells, Cell(text=run["prices"]["date"] or MISSING)))
+    below = (
+        "Each run as a whole, with what is not compared; replies from the response cache cost nothing.",
+        *remarks.lines(),
+    )
+    columns = (name_column("Run"), *SPENT, Column(title="Prices of", numeric=False))
+    return Table(title="What was spent", columns=columns, rows=tuple(rows), remarks=below)
+
+
+def spent_by_table(found: Comparison) -> Table:
+    """One row a model or judge of each run with what it took."""
+    rows = tuple(
+        (
+            Cell(text=run["name"]),
+            Cell(text=row["name"]),
+            Cell(text=row["role"]),
+            *(number_cell(*known(row, field)) for field in ("requests", *TOKENS)),
+            number_cell(row["cached"], True),
+            number_cell(*known(row, "cost"), run["prices"]["currency"]),
+        )
+        for run in found["runs"]
+        for row in run["usage"]
+    )
+    columns = (name_column("Run"), name_column("Name"), name_column("Role"), *SPENT)
+    return Table(title="What was spent, by model and judge", columns=columns, rows=rows)
 
 
 def common_table(found: Comparison) -> Table:
@@ -199,7 +253,8 @@ def only_lines(found: Comparison) -> list[str]:
 
 def tables(found: Comparison) -> list[Table]:
     """Every table of the comparison that has rows, in the order of the page."""
-    made = (runs_table(found), differences_table(found), changed_table(found), common_table(found))
+    made = (runs_table(found), differences_table(found), changed_table(found), common_table(found),
+            spent_table(found), spent_by_table(found))  # fmt: skip
     return [table for table in made if table.rows]
 
 
@@ -223,6 +278,10 @@ def sections(found: Comparison, ways: Ways | None) -> list[Section]:
             element("ul", [element("li", line) for line in only]),
         ]
     made.append(("common", "What was compared", together(common)))
+    spent: list[Safe] = [table_of(spent_table(found), ways, caption=False)]
+    by = spent_by_table(found)
+    spent += [fold("By model and judge", table_of(by, ways, caption=False))] if by.rows else []
+    made.append(("spent", "What was spent", together(spent)))
     return made
 
 

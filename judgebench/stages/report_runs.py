@@ -17,7 +17,7 @@ from judgebench.files import safe_name, write_atomic
 from judgebench.ratings.grades import item_means
 from judgebench.ratings.multiplicity import holm
 from judgebench.ratings.pools import groups_that_meet
-from judgebench.report import overview, runs_compared
+from judgebench.report import overview, runs_compared, usage
 from judgebench.report.behind import Behind
 from judgebench.report.joining import Joined, Side, changes, join, unlike
 from judgebench.report.markdown import render_markdown
@@ -29,6 +29,7 @@ from judgebench.stages.games import games_of, standing
 from judgebench.stages.rate import rate
 from judgebench.stages.reasons import Row
 from judgebench.stages.settings import Settings
+from judgebench.stages.spending import usage_rows
 from judgebench.stages.summary_exact import accuracy_rows, answer_rows, other_rule
 from judgebench.stages.unscored import judged_rows
 from judgebench.types import Game, Item, Verdict
@@ -220,7 +221,7 @@ def _part(summary: dict[str, Any], games: Sequence[Game]) -> None:
 
 
 def _run_row(run: Run, side: Side, out: Path) -> dict[str, Any]:
-    """A run by itself: when it was made, who is in it, its counts, and its own report where there is one."""
+    """A run by itself: when it was made, who is in it, its counts, what it spent, its own report where there is one."""
     items = {suite: dict(by_id) for suite, by_id in side.items.items()}
     exact = accuracy_rows(run, items, side.answers, side.verdicts, [])
     counted = {
@@ -229,6 +230,8 @@ def _run_row(run: Run, side: Side, out: Path) -> dict[str, Any]:
         "verdicts": judged_rows(run, side.verdicts),
     }
     own = run.path / "report.html"
+    used = usage_rows(run, side.answers, side.verdicts)
+    prices = {name: side.manifest.get("prices", {}).get(name, "") for name in ("date", "currency")}
     return {
         "name": side.name,
         "created": side.manifest["created"],
@@ -238,6 +241,9 @@ def _run_row(run: Run, side: Side, out: Path) -> dict[str, Any]:
             entry.label: {"part": entry.part, "whole": entry.whole, "alarm": entry.alarm}
             for entry in overview.headline_counts(counted)
         },
+        "usage": used,
+        "prices": prices,
+        "spent": msgspec.to_builtins(usage.spent(used)),
         "report": quote(os.path.relpath(own, out.parent)) if own.is_file() else "",
     }
 

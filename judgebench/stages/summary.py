@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -16,12 +15,13 @@ from judgebench.stages.contamination import lines as taint_lines
 from judgebench.stages.games import policy_of
 from judgebench.stages.reasons import NOT_APPLICABLE, Row
 from judgebench.stages.scoring import KEPT_BACK
+from judgebench.stages.spending import usage_rows
 from judgebench.stages.summary_exact import accuracy_rows, answer_rows, extraction_rows, other_rule
 from judgebench.stages.summary_judged import bias_rows, differing, pair_rows, sum_rows
 from judgebench.stages.summary_protocols import protocol_rows
 from judgebench.stages.summary_sway import family_lines, sway_rows
 from judgebench.stages.unscored import judged_rows
-from judgebench.types import Answer, Game, Rating, Usage, Verdict
+from judgebench.types import Answer, Game, Rating, Verdict
 
 WARN_UNSCORED = 0.02
 """Share of unscored verdicts from which a warning is printed (DESIGN: 2 %)."""
@@ -89,7 +89,7 @@ def summarise(
         "protocols": protocol_rows(run, verdicts, games[0], items),
         "cards": card_rows(run, judged),
         "ratings": [msgspec.to_builtins(rating) for rating in ratings],
-        "usage": _usage(run, answers, verdicts),
+        "usage": usage_rows(run, answers, verdicts),
         "prices": {name: manifest.get("prices", {}).get(name, "") for name in ("date", "currency")},
         "warnings": [],
     }  # fmt: skip
@@ -123,26 +123,6 @@ def _scale(verdicts: Iterable[Verdict], rating: Rating) -> tuple[float, float]:
         ) and verdict.scores:
             return verdict.scale
     return 0.0, 1.0
-
-
-def _usage(run: Run, answers: Iterable[Answer], verdicts: Iterable[Verdict]) -> list[Row]:
-    """What each model and judge used, and what it cost; a cost of None is not known."""
-    sums: dict[tuple[str, str], Usage] = defaultdict(Usage)
-    for answer in answers:
-        sums["model", answer.model] += answer.usage
-    for verdict in verdicts:
-        if verdict.usage != Usage():
-            sums["judge", verdict.judge] += verdict.usage
-    prices = run.manifest.get("prices", {}).get("by", {})
-    rows: list[Row] = []
-    for (role, name), usage in sorted(sums.items()):
-        price = prices.get(f"{role} | {name}")
-        used = usage.prompt_tokens + usage.completion_tokens
-        cost = None if price is None and used else 0.0
-        if price is not None:
-            cost = (usage.prompt_tokens * price[0] + usage.completion_tokens * price[1]) / 1e6
-        rows.append({"name": name, "role": role, **msgspec.to_builtins(usage), "cost": cost})
-    return rows
 
 
 def _warnings(summary: Row) -> list[str]:
