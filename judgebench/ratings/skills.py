@@ -117,6 +117,15 @@ def rows_of(verdicts: Iterable[Verdict], items: Mapping[tuple[str, str], Item]) 
     return rows
 
 
+def skill_name(text: str) -> str:
+    """A skill as breakdowns call it.
+
+    >>> skill_name("Logical_Robustness")
+    'logical robustness'
+    """
+    return " ".join(text.replace("_", " ").split()).lower()
+
+
 def _places(row: Mapping[str, Any], by: Sequence[str]) -> list[tuple[str, ...]]:
     """(skill, difficulty, domain) of every cell that a row counts in."""
     return list(product(*(_names(row.get(name), name) if name in by else [""] for name in EVERY)))
@@ -125,4 +134,4 @@ def _places(row: Mapping[str, Any], by: Sequence[str]) -> list[tuple[str, ...]]:
 def _names(found: Any, name: str) -> list[str]:
     listed = list(found) if isinstance(found, (list, tuple)) else [found]
     texts = ["" if one is None else str(one).strip() for one in listed] or [""]
-    return [" ".join(text.replace("_", " ").split()).lower() if name == "skill" else text for text in texts]
+    return [skill_name(text) if name == "skill" else text for text in texts]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from judgebench.report.figures import estimate, signed
 from judgebench.report.judged import Group
-from judgebench.report.tables import Cell, Column, Summary, Table, distinct, matching, name_column
+from judgebench.report.tables import Cell, Column, Row, Summary, Table, distinct, matching, name_column
 
 EXPLAINED = (
     "Correlation of the models' strengths, errors taken out. A model differs between two dimensions where the 95 % "
@@ -18,7 +18,8 @@ def apart_table(summary: Summary, group: Group) -> Table:
     rows, remarks = [], []
     for family in found:
         remarks += [family["note"]] if family["note"] else []
-        for pair in family["pairs"]:
+        turned = [_in_order(pair, group) for pair in family["pairs"]]
+        for pair in sorted(turned, key=lambda pair: (group.place(pair["one"]), group.place(pair["other"]))):
             r = "too few models" if pair["r"] is None else estimate(pair["r"], pair["low"], pair["high"], signed)
             rows.append(
                 (
@@ -38,6 +39,14 @@ def apart_table(summary: Summary, group: Group) -> Table:
         rows=tuple(rows),
         remarks=tuple(distinct([EXPLAINED, *remarks])) if rows else (),
     )
+
+
+def _in_order(pair: Row, group: Group) -> Row:
+    """The two dimensions as the group has them in order: differences are then the other way round."""
+    if group.place(pair["one"]) <= group.place(pair["other"]):
+        return pair
+    models = [{**model, "value": None if model["value"] is None else -model["value"]} for model in pair["models"]]
+    return {**pair, "one": pair["other"], "other": pair["one"], "models": models}
 
 
 def _differing(model: dict[str, float]) -> str:

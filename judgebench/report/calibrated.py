@@ -25,9 +25,9 @@ def _alone(summary: Summary, group: Group, row: Row) -> Row:
     return {"value": row["judge_win_rate"], "low": row["judge_low"], "high": row["judge_high"], "n": judged}
 
 
-def _order(row: Row) -> tuple[str, bool, float]:
+def _order(group: Group, row: Row) -> tuple[int, str, bool, float]:
     """By dimension, the best first, those without a calibrated figure last."""
-    return row["dimension"], row["win_rate"] is None, -(row["win_rate"] or 0)
+    return group.place(row["dimension"]), row["dimension"], row["win_rate"] is None, -(row["win_rate"] or 0)
 
 
 def _share(remarks: Remarks, value: float | None, low: float | None, high: float | None) -> str:
@@ -53,7 +53,7 @@ def calibrated_table(summary: Summary, group: Group) -> Table:
     rows = []
     grown = 0
     found = matching(summary.get("calibrated", ()), **group.fields)
-    for row in sorted(found, key=_order):
+    for row in sorted(found, key=lambda row: _order(group, row)):
         labelled = Where(of="labelled", suite=group.suite, judge=group.judge, rubric=group.rubric,
                          dimension=row["dimension"], model=row["model"], people=tuple(row["people"]))  # fmt: skip
         alone = _alone(summary, group, row)

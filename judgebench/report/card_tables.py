@@ -19,7 +19,8 @@ def card_tables(summary: Summary, group: Group) -> list[Table]:
     """
     made = []
     for row in matching(summary.get("cards", ()), judge=group.judge, rubric=group.rubric):
-        for trial in msgspec.convert(row.get("trials", []), list[Trial]):
+        trials = msgspec.convert(row.get("trials", []), list[Trial])
+        for trial in sorted(trials, key=lambda trial: group.place(trial.dimension)):
             if trial.suite == group.suite:
                 where = Where(of="labelled", what=trial.kind, suite=group.suite, judge=group.judge, rubric=group.rubric,
                               dimension=trial.dimension, people=(trial.against,))  # fmt: skip

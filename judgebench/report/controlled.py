@@ -18,9 +18,12 @@ def controlled_table(summary: Summary, group: Group) -> Table:
     found = matching(summary.get("controlled", ()), **group.fields)
     remarks = Remarks()
     rows = []
-    for row in sorted(
-        found, key=lambda row: (row["control"], row["dimension"], row["value"] is None, -(row["value"] or 0))
-    ):
+
+    def order(row: Row) -> tuple[str, int, str, bool, float]:
+        dimension = row["dimension"]
+        return row["control"], group.place(dimension), dimension, row["value"] is None, -(row["value"] or 0)
+
+    for row in sorted(found, key=order):
         where = group.where("games", row["dimension"], "", row["model"], row["baseline"])
         longer = MISSING if row["longer"] is None else share(round(1000 * row["longer"]), 1000)
         rows.append(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from judgebench.report.figures import MISSING, count, counted_share, estimate, level, out_of, rate, signed
 from judgebench.report.judged import Group, dimension_label
 from judgebench.report.overview import reasons
-from judgebench.report.tables import Cell, Column, Summary, Table, matching, name_column
+from judgebench.report.tables import Cell, Column, Summary, Table, name_column
 
 
 def pairs_table(summary: Summary, group: Group) -> Table:
@@ -24,7 +24,7 @@ def pairs_table(summary: Summary, group: Group) -> Table:
         Column(title="Swap policy", numeric=False),
     )
     rows = []
-    for row in matching(summary["pairs"], **group.fields):
+    for row in group.rows(summary["pairs"]):
         tried = row["n"] + row["left_out"]
         met = {
             field: group.where("games", row["dimension"], what, row["left"], row["right"])
@@ -66,7 +66,7 @@ def verdicts_table(summary: Summary, group: Group) -> Table:
         Column(title="Reasons", numeric=False),
     )
     rows = []
-    for row in matching(summary["verdicts"], **group.fields):
+    for row in group.rows(summary["verdicts"]):
         orders = {order: row["by_order"].get(order) for order in ("first", "second")}
         rows.append(
             (
@@ -109,7 +109,7 @@ def bias_table(summary: Summary, group: Group) -> Table:
         Column(title="Flip rate", brief="flip rate"),
     )
     rows = []
-    for row in matching(summary["bias"], **group.fields):
+    for row in group.rows(summary["bias"]):
         every, conflicts, flips = (group.where("orders", row["dimension"], what) for what in ("", "conflicts", "flips"))
         rows.append(
             (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from judgebench.report.behind import Where
@@ -58,7 +59,7 @@ class Group(Record, frozen=True, kw_only=True):
     rubric: str
     """``name@hash``."""
     dimensions: tuple[str, ...]
-    """In the order of the run."""
+    """In the rubric's own order; those that it does not name, or all where it is not known, in that of the run."""
 
     def where(
         self, of: Literal["verdicts", "games", "orders", "skills"], dimension: str, what: str = "", model: str = "",
@@ -69,6 +70,14 @@ class Group(Record, frozen=True, kw_only=True):
             of=of, what=what, suite=self.suite, judge=self.judge, rubric=self.rubric, dimension=dimension,
             model=model, other=other,
         )  # fmt: skip
+
+    def place(self, dimension: str) -> int:
+        """Where a dimension stands among the group's; behind all where it is none of them."""
+        return self.dimensions.index(dimension) if dimension in self.dimensions else len(self.dimensions)
+
+    def rows(self, rows: Sequence[Row]) -> list[Row]:
+        """The rows that belong here, by dimension in the group's order; those of one dimension stay in order."""
+        return sorted(matching(rows, **self.fields), key=lambda row: self.place(row.get("dimension", "")))
 
     @property
     def fields(self) -> dict[str, str]:
@@ -86,15 +95,25 @@ class Matrix(Record, frozen=True, kw_only=True):
 
 
 def groups(summary: Summary) -> list[Group]:
-    """The groups that hold a verdict, a pair, a grade or a judged rating, in order of first appearance."""
+    """The groups that hold a verdict, a pair, a grade or a judged rating, in order of first appearance.
+
+    Dimensions are in the order of their rubric, where the summary holds it.
+    """
     found: dict[tuple[str, str, str], list[str]] = {}
     judged = [row for row in summary["ratings"] if row["method"] != "accuracy"]
     for row in [*summary["verdicts"], *summary["pairs"], *summary["grades"], *summary["bias"], *judged]:
         found.setdefault((row["suite"], row["judge"], row["rubric"]), []).append(row["dimension"])
+    known = summary.get("rubric_dimensions", {})
     return [
-        Group(suite=suite, judge=judge, rubric=rubric, dimensions=tuple(distinct(dimensions)))
+        Group(suite=suite, judge=judge, rubric=rubric, dimensions=tuple(_in_order(dimensions, known.get(rubric, ()))))
         for (suite, judge, rubric), dimensions in found.items()
     ]
+
+
+def _in_order(dimensions: Sequence[str], rubric: Sequence[str]) -> list[str]:
+    """The dimensions without repeats: first those of the rubric as it has them, then the others."""
+    found = distinct(dimensions)
+    return [each for each in rubric if each in found] + [each for each in found if each not in rubric]
 
 
 def group_title(summary: Summary, group: Group) -> str:

@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from judgebench.ratings.skills import skill_name
 from judgebench.report.behind import Where
 from judgebench.report.figures import MISSING, count, estimate, grade, rate
 from judgebench.report.judged import Group, dimension_label
-from judgebench.report.tables import Cell, Column, Remarks, Row, Summary, Table, distinct, matching, name_column
+from judgebench.report.tables import Cell, Column, Remarks, Row, Summary, Table, distinct, name_column
 
 BATTLES = "Score against the baseline (Arena-Hard)"
 """Title of `battles_table`."""
@@ -49,7 +50,7 @@ def battles_table(summary: Summary, group: Group) -> Table:
             _count(row["clusters"], _behind(group, row)),
             _count(row["unread"], _behind(group, row, "unreadable")),
         )
-        for row in sorted(found, key=lambda row: (row["dimension"], -(row["score"] or 0)))
+        for row in sorted(found, key=lambda row: (group.place(row["dimension"]), -(row["score"] or 0)))
     )
     columns = (
         name_column("Dimension"),
@@ -230,6 +231,12 @@ def skills_table(summary: Summary, group: Group, by: str) -> Table:
         Column(title="Not applicable or unread", brief="no grade"),
     )
     found = [row for row in _rows(summary, group, "skills") if row["by"] == by]
+    skills = [skill_name(dimension) for dimension in group.dimensions]
+
+    def order(row: Row) -> tuple[int, tuple[str, ...]]:
+        place = skills.index(row["skill"]) if row["skill"] in skills else len(skills)
+        return place, tuple(row[name] for name in (*fields, "model"))
+
     rows = tuple(
         (
             *(Cell(text=row[name] or "not said") for name in fields),
@@ -239,7 +246,7 @@ def skills_table(summary: Summary, group: Group, by: str) -> Table:
             _count(row["clusters"], _graded(group, row, fields)),
             _count(row["not_applicable"], _graded(group, row, fields, "not applicable or unread")),
         )
-        for row in sorted(found, key=lambda row: tuple(row[name] for name in (*fields, "model")))
+        for row in sorted(found, key=order)
     )
     remarks = ("A grade counts in each of its question's domains.",) if rows and by == "domain" else ()
     return Table(title=SKILLS.get(by, f"Grades by {by}"), columns=columns, rows=rows, remarks=remarks)
@@ -257,7 +264,7 @@ def cells_table(summary: Summary, group: Group) -> Table:
 
 
 def _rows(summary: Summary, group: Group, kind: str) -> list[Row]:
-    return matching(summary.get("protocols", {}).get(kind, []), **group.fields)
+    return group.rows(summary.get("protocols", {}).get(kind, []))
 
 
 def _count(value: int, where: Where | None = None) -> Cell:

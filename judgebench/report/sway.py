@@ -5,7 +5,7 @@ from __future__ import annotations
 from judgebench.report.behind import Where
 from judgebench.report.figures import MISSING, between, count, estimate, points, rate, signed
 from judgebench.report.judged import Group, dimension_label
-from judgebench.report.tables import Cell, Column, Remarks, Row, Summary, Table, distinct, matching, name_column
+from judgebench.report.tables import Cell, Column, Remarks, Row, Summary, Table, distinct, name_column
 
 EFFECTS = {
     "position": "shown first",
@@ -103,7 +103,7 @@ def debiased_table(summary: Summary, group: Group) -> Table:
 
 
 def _rows(summary: Summary, group: Group) -> list[Row]:
-    return matching(summary.get("sway", []), **group.fields)
+    return group.rows(summary.get("sway", []))
 
 
 def _logit(effect: Row) -> str:

@@ -18,7 +18,7 @@ from judgebench.runs import Run
 from judgebench.stages import panels
 from judgebench.stages.cards import card_key, model_of, write_cards
 from judgebench.stages.contamination import of_judge
-from judgebench.stages.games import orders_said, standing
+from judgebench.stages.games import dimensions_of, orders_said, standing
 from judgebench.stages.settings import run_path
 from judgebench.stages.trial_bench import Bench
 from judgebench.stages.trial_grades import grade_trial
@@ -300,12 +300,18 @@ def _trials(run: Run, judge: Rater, raters: Sequence[Rater], against: str, bench
     truth = truth_of(read, bench.policy)
     if not truth.labels and against == "gold":
         truth = _references(run, pairs)
+    dimensions = list(dimensions_of(run).get(judge.rubric, ()))
+
+    def order(place: tuple[str, str]) -> tuple[str, int, str]:
+        suite, dimension = place
+        return suite, dimensions.index(dimension) if dimension in dimensions else len(dimensions), dimension
+
     found = []
-    for place in sorted({(unit[0], unit[3]) for unit in pairs.read}):
+    for place in sorted({(unit[0], unit[3]) for unit in pairs.read}, key=order):
         trial = pair_trial(place, against, pairs, truth, bench)
         if trial is not None:
             found.append(trial)
-    for place in sorted({(unit[0], unit[3]) for unit in own}):
+    for place in sorted({(unit[0], unit[3]) for unit in own}, key=order):
         trial = grade_trial(place, against, judge.graded, graded, bench)
         if trial is not None:
             found.append(trial)

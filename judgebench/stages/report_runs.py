@@ -25,7 +25,7 @@ from judgebench.report.pages import Records, report_files
 from judgebench.runs import Run
 from judgebench.stages.cards import card_rows
 from judgebench.stages.comparisons import Comparison, compare_pairs
-from judgebench.stages.games import games_of, standing
+from judgebench.stages.games import dimensions_of, games_of, standing
 from judgebench.stages.rate import rate
 from judgebench.stages.reasons import Row
 from judgebench.stages.settings import Settings
@@ -273,11 +273,20 @@ def _differences(
         each for each in compare_pairs([made], pairs, allow_unlike=True)
         if not (each.judge.startswith("exact@") and other_rule(each.dimension))
     ]  # fmt: skip
+    dimensions, groups = dimensions_of(made), dict[tuple[str, ...], int]()
+    found.sort(key=lambda each: _order(each, groups, list(dimensions.get(each.rubric, ()))))
     tested = [each.p_value for each in found if each.p_value is not None]
     corrected = iter(holm(tested).adjusted if len(tested) > 1 else tested)  # over what is shown, and nothing else
     for each in found:
         p_value = None if each.p_value is None else next(corrected)
         yield {**_row(each), "holm_p": p_value, **_lists(each, verdicts, games)}
+
+
+def _order(each: Comparison, groups: dict[tuple[str, ...], int], dimensions: Sequence[str]) -> tuple[int, int]:
+    """Comparisons stay in order; those that differ in the dimension alone are in that of the rubric."""
+    group = each.left, each.right, each.suite, each.judge, each.rubric, each.method
+    place = dimensions.index(each.dimension) if each.dimension in dimensions else len(dimensions)
+    return groups.setdefault(group, len(groups)), place
 
 
 def _row(each: Comparison) -> dict[str, Any]:

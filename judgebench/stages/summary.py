@@ -12,7 +12,7 @@ from judgebench.runs import Run
 from judgebench.stages.cards import card_rows
 from judgebench.stages.contamination import contaminated, origin
 from judgebench.stages.contamination import lines as taint_lines
-from judgebench.stages.games import policy_of
+from judgebench.stages.games import dimensions_of, policy_of
 from judgebench.stages.reasons import NOT_APPLICABLE, Row
 from judgebench.stages.scoring import KEPT_BACK
 from judgebench.stages.spending import usage_rows
@@ -65,6 +65,7 @@ def summarise(
             for name, record in manifest["judges"].items()
             for rubric in (each["id"] for each in record["rubrics"].values())
         ],
+        "rubric_dimensions": dimensions_of(run),
         "suites": [
             {
                 "name": name, "version": record["version"], "items": record["items"],
