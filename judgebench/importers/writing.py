@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,9 @@ from judgebench.importers.records import Gathered, Judged, Options, fingerprint
 from judgebench.runs import Journal, Run
 from judgebench.sources import read_content
 from judgebench.types import Answer, Record, Verdict
+
+SeenOf = Callable[[Verdict, Mapping[tuple[str, str, str, int], Answer]], str]
+"""The hash of the answers that a verdict is on; empty where one of them is not known."""
 
 
 class Imported(Record, frozen=True, kw_only=True):
@@ -37,8 +40,18 @@ class Imported(Record, frozen=True, kw_only=True):
     """What a user should know."""
 
 
-def write(run: Run, format: str, files: Sequence[Path], gathered: Gathered, options: Options) -> Imported:
+def write(
+    run: Run, format: str, files: Sequence[Path], gathered: Gathered, options: Options, seen_of: SeenOf
+) -> Imported:
     """What was added to the run after all that the files say is in it.
+
+    Args:
+        run: what it is laid into.
+        format: name of the importer.
+        files: what was read.
+        gathered: what they say.
+        options: of the command line.
+        seen_of: the hash by which a verdict tells whether its answers are still what they were.
 
     Raises:
         UserError: an answer that was judged is not known, or a file says of a pair or question what another denies.
@@ -50,7 +63,9 @@ def write(run: Run, format: str, files: Sequence[Path], gathered: Gathered, opti
         joined.answer(each.suite, each.item, each.side, each.place)
     for key in gathered.pairs:
         joined.pair(key)
-    verdicts = joined.verdicts()
+    found = joined.verdicts()
+    known = {**run.answers(), **{answer.key: answer for each in joined.fresh.values() for answer in each}}
+    verdicts = [(judged, msgspec.structs.replace(verdict, seen=seen_of(verdict, known))) for judged, verdict in found]
     hashes = {str(path): hashlib.sha256(read_content(path)).hexdigest() for path in files}
     before = {path for path, digest in hashes.items() if digest in run.manifest.get("imports", {})}
     chosen, held = _chosen(run, verdicts, before)
@@ -119,7 +134,7 @@ def _fresh(
         now.add(verdict.key)
         if verdict.key not in held:
             fresh.append(verdict)
-        elif held[verdict.key] != verdict:
+        elif msgspec.structs.replace(held[verdict.key], seen=verdict.seen) != verdict:
             raise RunConflict(
                 f"{judged.place}: the run holds another verdict of {verdict.judge} on this; import it into another "
                 "run, or under another --judge"

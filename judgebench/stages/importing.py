@@ -14,6 +14,7 @@ from judgebench.importers.records import Options
 from judgebench.importers.writing import Imported, write
 from judgebench.report.visible import one_line
 from judgebench.runs import Run
+from judgebench.stages.games import seen_of
 from judgebench.stages.settings import run_path
 
 TIES = ("pandalm", "prd")
@@ -90,7 +91,7 @@ def import_files(
     gathered = read(files, options)
     run = Run(path, create=True)
     try:
-        return write(run, format, files, gathered, options)
+        return write(run, format, files, gathered, options, seen_of)
     except UserError:
         if held is None:  # what could not be imported leaves no empty run behind
             _remove_empty(path)

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from judgebench.errors import UserError
 from judgebench.runs import Run
+from judgebench.stages.games import standing
 from judgebench.stages.label_pools import Unit
 from judgebench.stages.labelling import population_of, read_plan
 from judgebench.types import Verdict
@@ -36,6 +37,8 @@ class LabelSample(NamedTuple):
     """The items drawn with those chances."""
     skipped: int = 0
     """Things of a random sample that people left out, each with a reason."""
+    fallen: int = 0
+    """Their labels that do not stand: on answers that were redone since, or on what the run does not hold."""
     populations: Mapping[str, frozenset[Unit]] = {}
     """Who labels a random sample → what it was drawn from, where a plan says so."""
 
@@ -90,9 +93,17 @@ class LabelSample(NamedTuple):
         return kept, [self.chances[item] for item in items], note
 
     def _left_out(self) -> str:
-        if not self.skipped:
-            return ""
-        return f"{self.skipped} of the sample were skipped: where those were hard, the labels are no random sample"
+        notes = []
+        if self.skipped:
+            notes.append(
+                f"{self.skipped} of the sample were skipped: where those were hard, the labels are no random sample"
+            )
+        if self.fallen:
+            notes.append(
+                f"{self.fallen} labels are on answers that were redone or deleted since, or on what the run does not "
+                "hold, and count nowhere"
+            )
+        return "; ".join(notes)
 
 
 def record_of(run: Run, person: str) -> dict[str, Any]:
@@ -115,7 +126,8 @@ def sample_of(runs: Sequence[Run], people: Sequence[str], *, declared: bool) -> 
         for run in runs:
             refuse_unsampled(run, people, declared=declared)
         skipped = sum(_skipped(run, name) for run in runs for name in people)
-        return LabelSample(skipped=skipped, populations=_populations(runs, people))
+        fallen = sum(_fallen(run, people) for run in runs)
+        return LabelSample(skipped=skipped, populations=_populations(runs, people), fallen=fallen)
     if declared:
         raise UserError("--random-labels: the run says that labels were drawn with known chances, not at random")
     if len(active) < len(records):
@@ -151,6 +163,12 @@ def _populations(runs: Sequence[Run], people: Sequence[str]) -> dict[str, frozen
 def _skipped(run: Run, person: str) -> int:
     said = run.verdicts(run.verdicts_file(person, "")).values()
     return len({(each.suite, each.item, each.turn, each.shown) for each in said if each.error.startswith(SKIPPED)})
+
+
+def _fallen(run: Run, people: Sequence[str]) -> int:
+    said = [each for name in people for each in run.verdicts(run.verdicts_file(name, "")).values() if each.scores]
+    fallen = standing(run, said)[1]
+    return fallen.stale + fallen.unheld
 
 
 def refuse_picked(run: Run, people: Sequence[str]) -> None:

@@ -134,9 +134,10 @@ def meta_evaluate(
     Raises:
         UserError: a name is unknown, or nothing was judged by both sides.
     """
+    held, fallen = standing(run, run.verdicts().values())
     verdicts = [
         verdict
-        for verdict in standing(run, run.verdicts().values())[0]
+        for verdict in held
         if (not suites or verdict.suite in suites)
         and (not dimensions or verdict.dimension in dimensions)
         and (not turns or verdict.turn in turns)
@@ -164,7 +165,7 @@ def meta_evaluate(
             cards.append(
                 JudgeCard(
                     judge=rater.judge, rubric=rater.rubric, key=card_key(rater.judge, rater.rubric, known), model=known,
-                    policy=policy, trials=tuple(trials), notes=tuple(of_judge(run, rater.judge)),
+                    policy=policy, trials=tuple(trials), notes=(*of_judge(run, rater.judge), *fallen.lines),
                 )
             )  # fmt: skip
     if not cards:

@@ -94,18 +94,18 @@ def rate(run: Run, settings: Settings) -> dict[str, Any]:
     run.save_manifest()
     seats = panels.refresh(run)
     records = rated_records.held(run)  # before they are read: what comes meanwhile is told
-    verdicts, stale = standing(run, run.verdicts().values())
+    verdicts, fallen = standing(run, run.verdicts().values())
     games, left_out = games_of(run, verdicts)
     rubrics = dimensions_of(run)
     joint = joint_dimensions.families(games)
     ratings = rated(verdicts, games, rubrics) + joint_dimensions.ratings_of(games, joint)
     every = with_overall(games, rubrics)
-    summary = summaries.summarise(run, verdicts, (every, left_out), ratings, stale=stale)
+    summary = summaries.summarise(run, verdicts, (every, left_out), ratings)
     summary["fits"] = fit_rows(every)
     summary["dimensions"] = joint_dimensions.described(joint)
     summary["records"] = rated_records.noted(records)
     summary["panels"] = [seat.row for seat in seats]
-    summary["warnings"] += joint_dimensions.doubts(joint) + [seat.line for seat in seats]
+    summary["warnings"] += [*fallen.lines, *joint_dimensions.doubts(joint), *(seat.line for seat in seats)]
     run.write("ratings.jsonl", b"".join(msgspec.json.encode(rating) + b"\n" for rating in ratings))
     run.write("summary.json", msgspec.json.format(msgspec.json.encode(summary), indent=1))
     run.write("leaderboard.csv", render_csv(leaderboard_rows(summary)))

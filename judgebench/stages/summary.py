@@ -29,7 +29,6 @@ WARN_UNSCORED = 0.02
 
 def summarise(
     run: Run, verdicts: Sequence[Verdict], games: tuple[Sequence[Game], Sequence[LeftOut]], ratings: Sequence[Rating],
-    *, stale: int = 0,
 ) -> Row:  # fmt: skip
     """Everything that report.html, report.md, leaderboard.csv and the terminal show.
 
@@ -38,7 +37,6 @@ def summarise(
         verdicts: those of the run that stand.
         games: made of them, the overall of several dimensions included; and the pairs that made none.
         ratings: made of both.
-        stale: verdicts on answers that were redone or deleted since; they count nowhere.
     """
     manifest = run.manifest
     items = {suite: run.items(suite) for suite in manifest["suites"]}
@@ -95,7 +93,7 @@ def summarise(
         "warnings": [],
     }  # fmt: skip
     tainted = [*taint_lines(summary["models"], run), *taint_lines(summary["judges"], run, "judges")]
-    summary["warnings"] = [*tainted, *_warnings(summary), *family_lines(run), *_doubts(run, answers, stale)]
+    summary["warnings"] = [*tainted, *_warnings(summary), *family_lines(run), *_doubts(run, answers)]
     return summary
 
 
@@ -159,7 +157,7 @@ def _warnings(summary: Row) -> list[str]:
     return list(dict.fromkeys(lines))
 
 
-def _doubts(run: Run, answers: Sequence[Answer], stale: int) -> list[str]:
+def _doubts(run: Run, answers: Sequence[Answer]) -> list[str]:
     """Lines on what a reader would not guess from the numbers: one order, missing references, records left aside."""
     lines = []
     for name, judge in run.manifest["judges"].items():
@@ -176,8 +174,6 @@ def _doubts(run: Run, answers: Sequence[Answer], stale: int) -> list[str]:
                 lines.append(
                     f"{name} by {rubric}: {count} items of {suite} lack a reference and are not (wholly) judged"
                 )
-    if stale:
-        lines.append(f"{stale} verdicts are on answers that were redone or deleted since, and count nowhere")
     unknown = sorted({answer.model for answer in answers} - set(run.manifest["models"]))
     lines += [f"answers of {name} lie in the run, but its manifest does not know that model" for name in unknown]
     return lines

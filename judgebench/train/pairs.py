@@ -124,10 +124,10 @@ def _chosen(run: Run, args: argparse.Namespace, suites: Sequence[str]) -> list[V
     Raises:
         UserError: there are none; or of several kinds or dimensions, and none was named.
     """
-    found, stale = standing(run, run.verdicts().values())
+    found, fallen = standing(run, run.verdicts().values())
     found = [verdict for verdict in found if verdict.suite in suites]
-    if stale:
-        say(f"note: {stale} verdicts are on answers that were redone since, and are passed over", quiet=args.quiet)
+    for line in fallen.lines:
+        say(f"note: {line}", quiet=args.quiet)
     named = [name for text in args.judge or () for name in text.split(",")]
     found = _of(found, named, "judge", "--judge")
     found = _of(found, args.rubric or [], "rubric", "--rubric")
