@@ -12,11 +12,12 @@ import pytest
 from test_report_runs import made
 
 from judgebench.ratings.resampling import Resample
-from judgebench.report.behind import Behind, Place
+from judgebench.report.behind import Behind
 from judgebench.report.card_tables import card_tables
 from judgebench.report.judged import groups
-from judgebench.report.protocols import EVERY_CELL, SKILLS, skills_table
+from judgebench.report.protocols import EVERY_CELL, SKILLS, levels_table, skills_table
 from judgebench.report.tables import Cell
+from judgebench.report.where import Place
 from judgebench.runs import Journal, Run
 from judgebench.stages.cards import card_rows, write_cards
 from judgebench.stages.meta_eval import meta_evaluate
@@ -240,3 +241,35 @@ def test_a_confusion_of_grades_leads_to_the_items_of_every_level(tmp_path: Path)
             assert cell.sort == len(found[f"{right}{said}"])
             assert found[f"{right}{said}"] == {k for k in range(20) if (level(k // 2), level(k)) == (right, said)}
     assert sum(map(len, found.values())) == 20
+
+
+def test_each_level_of_a_scale_leads_to_the_items_that_were_given_it_and_grades_between_levels_to_theirs(
+    tmp_path: Path,
+) -> None:
+    run = made(tmp_path / "run", {"a": "", "b": ""}, items=range(20), rubric="six@1")
+    run.manifest["rubrics"]["six@1"] |= {"mode": "pointwise", "scale": [1, 4], "levels": dict.fromkeys("1234", "")}
+    run.save_manifest()
+    run.verdicts_file("j", "six").unlink()
+    with Journal(run.verdicts_file("j", "six")) as journal:
+        for shift, model in enumerate("ab"):
+            for k in range(20):
+                scores = () if k == 19 else (2.5,) if k % 6 == 5 else (level(k + shift),)
+                journal.append(Verdict(suite="talk", item=str(k), judge="j", rubric="six@1", shown=((model, 0),),
+                                       scale=(1.0, 4.0), scores=scores,
+                                       error="" if scores else "unreadable: x"))  # fmt: skip
+    rate(run, Settings())
+    finder, summary = finder_of(run), read_summary(run)
+    (group,) = [each for each in groups(summary) if each.judge == "j"]
+    table = levels_table(summary, group)
+    names = [column.title for column in table.columns]
+    assert names[2:] == ["4", "3", "2", "1", "between levels", "Unscored"]
+    for shift, row in enumerate(table.rows):
+        for name, cell in zip(names[2:], row[2:], strict=True):
+            given = [k for k in range(20) if k != 19 and (name == "between levels") == (k % 6 == 5)]
+            given = (
+                [19]
+                if name == "Unscored"
+                else [k for k in given if name in ("between levels", f"{level(k + shift):g}")]
+            )
+            assert [int(item) for _, item in places_of(finder, cell)] == given
+            assert cell.sort == len(given)

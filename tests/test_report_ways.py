@@ -14,12 +14,13 @@ from test_report_runs import ITEMS, made, right
 
 from judgebench.cli import main
 from judgebench.report import exact, heat, judge_record, overview
-from judgebench.report.behind import Behind, Where
+from judgebench.report.behind import Behind
 from judgebench.report.brief import brief_table
 from judgebench.report.calibrated import calibrated_table
 from judgebench.report.judged import groups, leaderboard
 from judgebench.report.tables import Cell, Table
 from judgebench.report.ways import Ways, compact, data
+from judgebench.report.where import Where
 from judgebench.runs import Journal, Run
 from judgebench.stages.rate import rate
 from judgebench.stages.report import behind, read_summary, report

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from judgebench.judges.debias import LeftOut
 from judgebench.ratings.skills import EVERY, items_of
-from judgebench.types import Answer, Game, Item, Record, Verdict
+from judgebench.report.where import Place, Where
+from judgebench.types import Answer, Game, Item, Verdict
 
-Place = tuple[str, str]
-"""(suite, item)."""
 Pool = tuple[str, str, str, str]
 """(suite, judge, rubric, dimension)."""
 
@@ -26,20 +25,6 @@ PEOPLE = (HUMAN, GOLD)
 """Whose labels count where nobody is named."""
 SPLIT = 1e-9
 """Below this a game's score is a half."""
-
-
-KINDS = {
-    "answers": "answers",
-    "exact": "exact scores",
-    "verdicts": "verdicts",
-    "games": "games",
-    "orders": "pairs judged in both orders",
-    "readings": "answers that the two rules do not read alike",
-    "skills": "grades",
-    "labelled": "judged by people or gold labels too",
-    "listed": "",
-}
-"""What is counted → how it is said."""
 
 
 def sign(number: float) -> int:
@@ -59,44 +44,6 @@ def _sides(bout: Bout) -> set[Bout]:
     """The single answers of a pair."""
     item, turn, models = bout
     return {(item, turn, (model,)) for model in models}
-
-
-class Where(Record, frozen=True, kw_only=True):
-    """What a number was counted over; empty fields do not narrow it."""
-
-    of: Literal["answers", "exact", "verdicts", "games", "orders", "readings", "skills", "labelled", "listed"]
-    """Kind of record that was counted; ``listed`` names its items."""
-    what: str = ""
-    """Which of them, see the methods of `Behind`; empty is all."""
-    suite: str = ""
-    """Name of the suite."""
-    model: str = ""
-    """Name of the model; of a game the left one."""
-    other: str = ""
-    """Name of the right model of a game."""
-    judge: str = ""
-    """Name of the judge, or ``exact@SCORER``."""
-    rubric: str = ""
-    """``name@hash``."""
-    dimension: str = ""
-    """What was judged."""
-    category: str = ""
-    """Category of the items."""
-    cell: tuple[tuple[str, str], ...] = ()
-    """Of ``skills``: what grades are broken down by (skill, difficulty, domain) → its value; "" is one not said."""
-    people: tuple[str, ...] = ()
-    """Whose labels, of ``labelled``: names of judges, ``human``, ``gold``; empty is both of these."""
-    places: tuple[Place, ...] = ()
-    """The items of ``listed``."""
-
-    @property
-    def title(self) -> str:
-        """In words, for the head of the list."""
-        who = f"{self.model} against {self.other}" if self.other else self.model
-        head = f"{KINDS[self.of]}, {self.what}" if KINDS[self.of] and self.what else KINDS[self.of] or self.what
-        cell = ", ".join(f"{name} {value or 'not said'}" for name, value in self.cell)
-        parts = [head, who, self.category, cell, self.suite, self.dimension, self.judge, self.rubric]
-        return " · ".join(part for part in parts if part)
 
 
 class Behind:
@@ -206,9 +153,10 @@ class Behind:
                         yield verdict.suite, verdict.item
 
     def verdicts(self, where: Where) -> Iterator[Place]:
-        """``scored``, ``unscored``, ``first order``, ``second order``, ``unreadable``, ``otherwise unscored``
-        or a reason.
+        """``scored``, ``unscored``, ``first order``, ``second order``, ``unreadable``, ``otherwise unscored``, a
+        grade ``given`` or ``between`` levels, or a reason.
         """
+        levels = [(grade,) for grade in where.grades]
         for pool, group in self._pools(where, self._judged):
             for verdict in group:
                 if where.model and where.model not in {model for model, _ in verdict.shown}:
@@ -225,6 +173,8 @@ class Behind:
                     "otherwise unscored": not verdict.scores and not why.startswith("unreadable"),
                     "first order": order == "first order",
                     "second order": order == "second order",
+                    "given": verdict.scores in levels,
+                    "between": len(verdict.scores) == 1 and verdict.scores not in levels,
                 }.get(where.what, bool(why) and why == where.what):
                     yield pool[0], verdict.item
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from judgebench.report.behind import Where
 from judgebench.report.figures import count, estimate, outside, points, share_estimate, uncut
 from judgebench.report.judged import Group, dimension_label
 from judgebench.report.tables import Cell, Column, Remarks, Row, Summary, Table, distinct, matching, name_column
+from judgebench.report.where import Where
 
 METHODS = {
     "ppi": "Together by PPI++: the judge's mean on everything, corrected by what people say on a random sample of it.",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
-from judgebench.report.behind import Where
 from judgebench.report.figures import count
 from judgebench.report.judge_card import Trial, trial_table, trial_title
 from judgebench.report.judged import Group
 from judgebench.report.tables import Cell, Column, Summary, Table, matching, name_column
+from judgebench.report.where import Where
 
 
 def card_tables(summary: Summary, group: Group) -> list[Table]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from judgebench.report.behind import Where
 from judgebench.report.contaminated import taint
 from judgebench.report.figures import MISSING, count, estimate, level, out_of, rate, share
 from judgebench.report.overview import alarming, reasons
@@ -18,6 +17,7 @@ from judgebench.report.tables import (
     name_column,
     suite_label,
 )
+from judgebench.report.where import Where
 
 
 def exact_where(row: Row, what: str, category: str = "") -> Where:

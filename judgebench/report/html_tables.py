@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from judgebench.report.behind import Where
 from judgebench.report.cards import badge
 from judgebench.report.markup import Child, Safe, element, together
 from judgebench.report.tables import Cell, Column, Table
 from judgebench.report.ways import Ways
+from judgebench.report.where import Where
 
 LEVELS = {"": ("", ""), "warn": (" !", " (warning)"), "bad": (" !!", " (too high)")}
 """Level → its mark and what a screen reader hears."""

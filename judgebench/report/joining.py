@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from judgebench.report.behind import Place
+from judgebench.report.where import Place
 from judgebench.types import Answer, Item, Record, Verdict
 
 PEOPLE = ("human@", "gold")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from judgebench.report.behind import Where
 from judgebench.report.contaminated import taint
 from judgebench.report.figures import (
     MISSING,
@@ -30,6 +29,7 @@ from judgebench.report.tables import (
     name_column,
     suite_label,
 )
+from judgebench.report.where import Where
 from judgebench.types import Record
 
 METHODS = {

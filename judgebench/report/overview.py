@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from judgebench.report.behind import Where
 from judgebench.report.figures import (
     BAD_ABOVE,
     MISSING,
@@ -24,6 +23,7 @@ from judgebench.report.tables import (
     judge_cell,
     name_column,
 )
+from judgebench.report.where import Where
 from judgebench.types import Record
 
 THRESHOLDS = (

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from judgebench.ratings.skills import skill_name
-from judgebench.report.behind import Where
 from judgebench.report.figures import MISSING, count, estimate, grade, rate
 from judgebench.report.judged import Group, dimension_label
 from judgebench.report.tables import Cell, Column, Remarks, Row, Summary, Table, distinct, name_column
+from judgebench.report.where import Where
 
 BATTLES = "Score against the baseline (Arena-Hard)"
 """Title of `battles_table`."""
@@ -44,9 +44,11 @@ def battles_table(summary: Summary, group: Group) -> Table:
         (
             Cell(text=dimension_label(summary, group, row["dimension"])),
             Cell(text=f"{row['model']} – {row['baseline']}"),
-            Cell(text=_interval(row, "score") + remarks.mark(row["note"]), sort=row["score"]),
+            Cell(
+                text=_interval(row, "score") + remarks.mark(row["note"]), sort=row["score"], where=_behind(group, row)
+            ),
             _count(row["battles"], _behind(group, row)),
-            Cell(text=f"{row['expanded']:,g}", sort=row["expanded"]),
+            Cell(text=f"{row['expanded']:,g}", sort=row["expanded"], where=_behind(group, row)),
             _count(row["clusters"], _behind(group, row)),
             _count(row["unread"], _behind(group, row, "unreadable")),
         )
@@ -85,9 +87,9 @@ def evidence_table(summary: Summary, group: Group) -> Table:
         (
             Cell(text=dimension_label(summary, group, row["dimension"])),
             Cell(text=f"{row['left']} – {row['right']}"),
-            Cell(text=f"{row['wins']} / {row['ties']} / {row['losses']}"),
-            Cell(text=rate(row["conflict_rate"]), sort=row["conflict_rate"]),
-            Cell(text=rate(row["bpde"]), sort=row["bpde"]),
+            Cell(text=f"{row['wins']} / {row['ties']} / {row['losses']}", where=_behind(group, row)),
+            Cell(text=rate(row["conflict_rate"]), sort=row["conflict_rate"], where=_behind(group, row)),
+            Cell(text=rate(row["bpde"]), sort=row["bpde"], where=_behind(group, row)),
             _count(row["samples"], _behind(group, row)),
             _count(row["unread"], _behind(group, row, "unreadable")),
             Cell(text=_some(row["for_people"])),
@@ -134,10 +136,14 @@ def preferences_table(summary: Summary, group: Group) -> Table:
     rows = tuple(
         (
             Cell(text=f"{row['left']} – {row['right']}"),
-            Cell(text=_interval(row, "win", "win_"), sort=row["win"]),
-            Cell(text=rate(row["tie"]), sort=row["tie"]),
-            Cell(text=rate(row["loss"]), sort=row["loss"]),
-            Cell(text=_interval(row, "equal_or_better", "equal_or_better_"), sort=row["equal_or_better"]),
+            Cell(text=_interval(row, "win", "win_"), sort=row["win"], where=_outcome(group, row, "wins")),
+            Cell(text=rate(row["tie"]), sort=row["tie"], where=_outcome(group, row, "ties")),
+            Cell(text=rate(row["loss"]), sort=row["loss"], where=_outcome(group, row, "losses")),
+            Cell(
+                text=_interval(row, "equal_or_better", "equal_or_better_"),
+                sort=row["equal_or_better"],
+                where=_behind(group, row),
+            ),
             _count(row["n"], _behind(group, row)),
             _count(row["clusters"], _behind(group, row)),
         )
@@ -160,9 +166,9 @@ def checklists_table(summary: Summary, group: Group) -> Table:
     rows = tuple(
         (
             Cell(text=row["model"]),
-            Cell(text=_interval(row, "micro", "micro_"), sort=row["micro"]),
-            Cell(text=_interval(row, "macro", "macro_"), sort=row["macro"]),
-            Cell(text=rate(row["all_pass"]), sort=row["all_pass"]),
+            Cell(text=_interval(row, "micro", "micro_"), sort=row["micro"], where=_behind(group, row)),
+            Cell(text=_interval(row, "macro", "macro_"), sort=row["macro"], where=_behind(group, row)),
+            Cell(text=rate(row["all_pass"]), sort=row["all_pass"], where=_behind(group, row)),
             _count(row["items"], _behind(group, row)),
             _count(row["questions"], _behind(group, row)),
             _count(row["unread"], _behind(group, row, "unreadable")),
@@ -186,10 +192,10 @@ def facts_table(summary: Summary, group: Group) -> Table:
     rows = tuple(
         (
             Cell(text=row["model"]),
-            Cell(text=rate(row["score"]), sort=row["score"]),
-            Cell(text=rate(row["supported"]), sort=row["supported"]),
-            Cell(text=rate(row["respond_ratio"]), sort=row["respond_ratio"]),
-            Cell(text=grade(row["facts_per_response"]), sort=row["facts_per_response"]),
+            Cell(text=rate(row["score"]), sort=row["score"], where=_behind(group, row)),
+            Cell(text=rate(row["supported"]), sort=row["supported"], where=_behind(group, row)),
+            Cell(text=rate(row["respond_ratio"]), sort=row["respond_ratio"], where=_behind(group, row)),
+            Cell(text=grade(row["facts_per_response"]), sort=row["facts_per_response"], where=_behind(group, row)),
             _count(row["answers"], _behind(group, row)),
             _count(row["unread"], _behind(group, row, "unreadable")),
         )
@@ -210,8 +216,8 @@ def levels_table(summary: Summary, group: Group) -> Table:
         (
             Cell(text=dimension_label(summary, group, row["dimension"])),
             Cell(text=row["model"]),
-            *(_count(row["counts"].get(name, 0)) for name in names),
-            *([Cell(text=_interval(row, "acceptable", "acceptable_"), sort=row["acceptable"])] if acceptable else []),
+            *(_count(row["counts"].get(name, 0), _of_level(group, row, name)) for name in names),
+            *([_acceptable(group, row)] if acceptable else []),
             _count(row["unscored"], _behind(group, row, "unscored")),
         )
         for row in found
@@ -267,8 +273,29 @@ def _rows(summary: Summary, group: Group, kind: str) -> list[Row]:
     return group.rows(summary.get("protocols", {}).get(kind, []))
 
 
+def _acceptable(group: Group, row: Row) -> Cell:
+    """The share of A and B."""
+    where = _behind(group, row, "scored")
+    return Cell(text=_interval(row, "acceptable", "acceptable_"), sort=row["acceptable"], where=where)
+
+
+def _of_level(group: Group, row: Row, name: str) -> Where | None:
+    """The items that were given a level, or a grade between levels; None where the summary does not say its grade."""
+    grades = row.get("grades", {})
+    if not grades or not row["counts"].get(name):
+        return None
+    what, wanted = ("given", (grades[name],)) if name in grades else ("between", tuple(grades.values()))
+    where = group.where("verdicts", row["dimension"], what, row["model"])
+    return msgspec.structs.replace(where, cell=(("level", name),) if name in grades else (), grades=wanted)
+
+
 def _count(value: int, where: Where | None = None) -> Cell:
     return Cell(text=count(value), sort=value, where=where)
+
+
+def _outcome(group: Group, row: Row, what: str) -> Where:
+    """The items on which a pair's games ended so."""
+    return group.where("games", row.get("dimension", ""), what, row["left"], row["right"])
 
 
 def _behind(group: Group, row: Row, what: str = "") -> Where:

@@ -7,7 +7,6 @@ from typing import Any
 
 import msgspec
 
-from judgebench.report.behind import Where
 from judgebench.report.figures import MISSING, count, estimate, rate, signed
 from judgebench.report.html import Section
 from judgebench.report.html_tables import fold, table_of
@@ -16,6 +15,7 @@ from judgebench.report.markup import Child, Safe, element, together
 from judgebench.report.tables import Cell, Column, Remarks, Row, Table, distinct, name_column
 from judgebench.report.usage import TOKENS, Spent, known, number_cell
 from judgebench.report.ways import Ways
+from judgebench.report.where import Where
 
 Comparison = Mapping[str, Any]
 """What `judgebench report RUN RUN --json` prints."""

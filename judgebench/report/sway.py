@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from judgebench.report.behind import Where
 from judgebench.report.figures import MISSING, between, count, estimate, points, rate, signed
 from judgebench.report.judged import Group, dimension_label
 from judgebench.report.tables import Cell, Column, Remarks, Row, Summary, Table, distinct, name_column
+from judgebench.report.where import Where
 
 EFFECTS = {
     "position": "shown first",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from judgebench.report.behind import Where
 from judgebench.report.figures import Level, superscript
+from judgebench.report.where import Where
 from judgebench.types import Record
 
 Summary = Mapping[str, Any]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 
-from judgebench.report.behind import Behind, Place, Where
+from judgebench.report.behind import Behind
 from judgebench.report.markup import Child, Safe, element
 from judgebench.report.visible import one_line
+from judgebench.report.where import Place, Where
 from judgebench.types import Record
 
 

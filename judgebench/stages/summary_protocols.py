@@ -206,6 +206,7 @@ def _levels(group: Judged) -> list[Row]:
         row: Row = {
             **group.place, "dimension": dimension, "model": model, "n": len(read), "clusters": len(set(questions)),
             "unscored": len(held) - len(read), "counts": {name: labels.count(name) for name in columns},
+            "grades": {name: level for level, name in names.items()},
             "acceptable": None, "acceptable_low": None, "acceptable_high": None,
         }  # fmt: skip
         if ordinal and len(levels) == 4 and read:
