@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from html import unescape
@@ -533,3 +534,24 @@ def test_memory_of_a_viewed_run_stays_near_its_size_on_disk(tmp_path: Path) -> N
         shelf.progress("r")
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     assert grown < 3 * 40
+
+
+def test_while_a_run_is_read_little_more_is_held_than_afterwards(tmp_path: Path) -> None:
+    run = made(tmp_path / "r", 40)
+    with Journal(run.verdicts_file("j", "r")) as journal:
+        for number in range(4000):
+            journal.append(
+                Verdict(suite="talk", item=str(number % 40), rubric=PAIRS, judge="j", reply=f"{number} " + "x" * 100,
+                        scores=(1.0, 0.0), shown=(("secret-one", 0), ("secret-two", 0)), sample=number + 1)
+            )  # fmt: skip
+    shelf = Shelf(run.path)
+    tracemalloc.start()
+    try:
+        rows = shelf.rows("r")
+        held, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    said = [verdict for row in rows for verdict in row.verdicts]
+    assert len(said) == 4080
+    assert most < 1.2 * held
+    assert len({id(verdict.shown) for verdict in said}) == 1

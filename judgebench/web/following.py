@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Generic, NamedTuple, TypeVar
 
@@ -31,10 +32,12 @@ class Followed(Generic[T]):
     Args:
         path: a JSON Lines file, which need not be there yet.
         kind: what its lines hold.
+        through: what records pass through one by one as they are read, so that no two forms of all of them are held.
     """
 
-    def __init__(self, path: Path, kind: type[T]) -> None:
+    def __init__(self, path: Path, kind: type[T], through: Callable[[Iterator[T]], Iterable[T]] = iter) -> None:
         self.path = path
+        self._through = through
         self.broken: list[str] = []
         """Lines that are no such record, each with its number and why; at most ``MOST_TOLD``."""
         self.unread = 0
@@ -71,8 +74,10 @@ class Followed(Generic[T]):
         return os.pread(file.fileno(), len(self._mark), self._place - len(self._mark)) == self._mark
 
     def _read(self, file: BinaryIO) -> list[T]:
-        found: list[T] = []
         file.seek(self._place)
+        return list(self._through(self._whole(file)))
+
+    def _whole(self, file: BinaryIO) -> Iterator[T]:
         for line in file:
             if not line.endswith(b"\n"):
                 break
@@ -80,9 +85,10 @@ class Followed(Generic[T]):
             self._line += 1
             self._mark = line[-MARK:]
             try:
-                found.append(self._decoder.decode(line))
+                record = self._decoder.decode(line)
             except (msgspec.MsgspecError, UnicodeDecodeError) as error:
                 self.unread += 1
                 if len(self.broken) < MOST_TOLD:
                     self.broken.append(f"{self.path.parent.name}/{self.path.name}, line {self._line}: {error}")
-        return found
+            else:
+                yield record

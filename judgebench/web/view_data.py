@@ -6,6 +6,7 @@ import os
 import threading
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -150,7 +151,7 @@ class _Held:
                     self._answers[answer.suite, answer.item][answer.key] = answer
                     changed.add((answer.suite, answer.item))
             else:
-                for verdict in sharing(looks[path].records, self._shared):
+                for verdict in looks[path].records:
                     self._verdicts[verdict.suite, verdict.item][verdict.key] = verdict
                     changed.add((verdict.suite, verdict.item))
         for key in changed:
@@ -162,7 +163,10 @@ class _Held:
             self.order = sorted((self.rows[key] for key in every), key=lambda row: -row.doubt)
 
     def _look(self, path: Path, kind: type[Any]) -> Any:
-        return self._files.setdefault(path, Followed(path, kind)).look()
+        if path not in self._files:
+            shared = partial(sharing, shared=self._shared)
+            self._files[path] = Followed(path, kind, shared) if kind is Verdict else Followed(path, kind)
+        return self._files[path].look()
 
     def _row(self, key: ItemKey) -> Row:
         suite, name = key
