@@ -106,3 +106,18 @@ def test_input_that_cannot_be_meant_is_refused():
     ]:
         with pytest.raises(UserError, match=message):
             covariates.fit(games, features)
+
+
+def test_an_effect_that_is_the_same_in_every_question_has_no_p_value_and_says_so():
+    # Every pair is shown in both orders and told alike: position is 0 with an error of 0, and no test is 0/0.
+    games, questions = [], []
+    for question, score in enumerate((1.0, 0.5, 0.0, 1.0, 1.0)):
+        games += [("A", "B", score), ("B", "A", 1 - score)]
+        questions += [question] * 2
+    found = covariates.fit(games, clusters=questions, position=True)
+    assert found.coefficients["position"] == pytest.approx(0, abs=1e-12)
+    assert np.isnan(found.p_values["position"])
+    assert "no variation between questions along position: no test" in found.note
+    other = covariates.fit(games[:-1], clusters=questions[:-1], position=True)
+    assert 0 < other.p_values["position"] < 1
+    assert "no test" not in other.note

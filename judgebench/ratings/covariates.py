@@ -28,6 +28,8 @@ POSITION = "position"
 FLAT = 1e-7
 """Information below this share of what the games could give means that the fit runs to infinity, or is not unique."""
 
+STILL = 1e-9
+"""Below this a standard error is 0: nothing varies between questions."""
 FEW = 10
 """Below this many questions the sandwich interval is said to be rough."""
 
@@ -58,7 +60,7 @@ class CovariateFit(Record, frozen=True, kw_only=True):
     high: dict[str, float] | None
     """Upper end."""
     p_values: dict[str, float] | None
-    """Two-sided tests of each coefficient against 0, by the same t."""
+    """Two-sided tests of each coefficient against 0, by the same t; NaN where its error is 0, with a note."""
     covariance: Floats
     """Sandwich covariance (CR0) of θ and coefficients."""
     log_likelihood: float
@@ -176,7 +178,7 @@ def _found(
     (games, clusters), (ridge, base, level), m = counts, settings, len(models)
     likelihood, ratios = likelihoods
     errors = np.sqrt(np.clip(np.diag(covariance), 0, None))
-    defined = clusters > 1 and bool(errors.max() > 1e-9)
+    defined = clusters > 1 and bool(errors.max() > STILL)
     notes = [f"ridge {ridge:g} (base {base:g}): estimates are drawn towards 0"] if ridge else []
     if clusters == 1:
         notes.append("one question: no interval")
@@ -193,8 +195,11 @@ def _found(
 
     p_values = None
     if defined:
-        with np.errstate(divide="ignore"):
-            p_values = by(names, 2 * special.stdtr(clusters - 1, -np.abs(beta[m:] / (factor * errors[m:]))))
+        varies = errors[m:] > STILL
+        scaled = np.divide(beta[m:], factor * errors[m:], out=np.full(len(names), math.nan), where=varies)
+        p_values = by(names, 2 * special.stdtr(clusters - 1, -np.abs(scaled)))
+        still = [name for name, moves in zip(names, varies, strict=True) if not moves]
+        notes += [f"no variation between questions along {', '.join(still)}: no test"] if still else []
     return CovariateFit(
         models=tuple(models),
         features=names,
