@@ -273,3 +273,14 @@ def test_each_level_of_a_scale_leads_to_the_items_that_were_given_it_and_grades_
             )
             assert [int(item) for _, item in places_of(finder, cell)] == given
             assert cell.sort == len(given)
+
+
+def test_a_judge_cards_own_numbers_lead_to_what_both_judged_and_measures_of_nothing_nowhere(tmp_path: Path) -> None:
+    run = paired(tmp_path / "run", 12)
+    summary = read_summary(run)
+    summary["cards"] = with_trials(run, card_rows(run, summary["verdicts"]))
+    (group,) = [each for each in groups(summary) if each.judge == "j"]
+    table, finder = card_tables(summary, group)[0], finder_of(run)
+    assert {len(places_of(finder, row[1])) for row in table.rows if row[2].sort} == {11}
+    assert all(row[1].where is None for row in table.rows if not row[2].sort)
+    assert {bool(row[2].sort) for row in table.rows} == {True, False}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from judgebench.report.figures import count
-from judgebench.report.judge_card import Trial, trial_table, trial_title
+from judgebench.report.judge_card import JUDGE, Trial, trial_table, trial_title
 from judgebench.report.judged import Group
 from judgebench.report.tables import Cell, Column, Summary, Table, matching, name_column
 from judgebench.report.where import Where
@@ -30,11 +30,12 @@ def card_tables(summary: Summary, group: Group) -> list[Table]:
 
 
 def _linked(table: Table, where: Where) -> Table:
-    """The table, its counts linked."""
-    places = [place for place, column in enumerate(table.columns) if column.title == "n"]
+    """The table, the judge's own numbers and their counts linked; a measure of nothing leads nowhere."""
+    places = [place for place, column in enumerate(table.columns) if column.title == "n" or column.brief == JUDGE]
+    count_of = next(place for place, column in enumerate(table.columns) if column.title == "n")
     rows = tuple(
         tuple(
-            msgspec.structs.replace(cell, where=where) if place in places and cell.sort else cell
+            msgspec.structs.replace(cell, where=where) if place in places and row[count_of].sort else cell
             for place, cell in enumerate(row)
         )
         for row in table.rows

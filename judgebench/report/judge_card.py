@@ -62,6 +62,8 @@ TITLES = {
     "people_prefer_lists": "… people on the same items",
 }
 """Name of a measure → how it is said."""
+JUDGE = "judge [95 %]"
+"""Heading of the judge's own numbers, in a terminal."""
 HEADLINE = ("accuracy", "agreement_s2", "cohen_kappa", "consistency", "leaderboard_spearman", "spearman")
 """Measures that stand for a trial in one line."""
 
@@ -154,7 +156,7 @@ def trial_table(trial: Trial) -> Table:
         others[name.removeprefix("baseline/")] = {measure.name: measure for measure in measures}
     columns = [
         name_column("Measure"),
-        Column(title="Judge [95 % interval]", brief="judge [95 %]"),
+        Column(title="Judge [95 % interval]", brief=JUDGE),
         Column(title="n", brief="n"),
     ]
     columns += [Column(title=name, brief=name) for name in others]

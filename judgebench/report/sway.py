@@ -51,8 +51,8 @@ def sway_table(summary: Summary, group: Group) -> Table:
                 (
                     label,
                     Cell(text=EFFECTS[effect["name"]]),
-                    Cell(text=_logit(effect) + remarks.mark(effect["note"]), sort=effect["value"]),
-                    Cell(text=rate(effect["share"]), sort=effect["share"]),
+                    Cell(text=_logit(effect) + remarks.mark(effect["note"]), sort=effect["value"], where=where),
+                    Cell(text=rate(effect["share"]), sort=effect["share"], where=where),
                     Cell(text=estimate(effect["people"], effect["people_low"], effect["people_high"], signed)),
                     *counts,
                 )
@@ -93,7 +93,7 @@ def debiased_table(summary: Summary, group: Group) -> Table:
                     Cell(text=each["model"]),
                     Cell(text=_elo(each, "plain"), sort=each["plain"], where=where),
                     Cell(text=_elo(each, "debiased"), sort=each["debiased"], where=where),
-                    Cell(text=f"{round(moved) + 0:+d}", sort=moved),
+                    Cell(text=f"{round(moved) + 0:+d}", sort=moved, where=where),
                 )
             )
     notes = distinct(f"{row['dimension']}: {row['note']}" for row in _rows(summary, group) if row["note"])
@@ -134,4 +134,5 @@ def _shares(row: Row, group: Group) -> list[tuple[Cell, ...]]:
 def _line(name: str, found: Row, theirs: str, where: Where | None = None) -> tuple[Cell, ...]:
     interval = between(found["low"], found["high"], rate)
     counts = tuple(Cell(text=count(found[field]), sort=found[field], where=where) for field in ("n", "clusters"))
-    return Cell(text=name), Cell(text=interval), Cell(text=rate(found["value"])), Cell(text=theirs), *counts
+    share = Cell(text=rate(found["value"]), where=where)
+    return Cell(text=name), Cell(text=interval), share, Cell(text=theirs), *counts
