@@ -16,7 +16,8 @@ from judgebench.report.cells import name_cell, named_by, restored, runs, turned_
 from judgebench.report.visible import visible
 from judgebench.runs import Journal, Run
 from judgebench.stages.label_csv import defused, export_csv, import_csv
-from judgebench.stages.labels import Labels, reason_of
+from judgebench.stages.label_verdicts import reason_of
+from judgebench.stages.labels import Labels
 from judgebench.types import Answer, Verdict
 
 LETTERS = st.sampled_from(

@@ -19,7 +19,7 @@ from judgebench.stages import compare, escalate, rate
 from judgebench.stages.calibration import UNLABELLED, calibrate
 from judgebench.stages.calibration_text import describe, lines, rows_of
 from judgebench.stages.comparisons import Extras, compare_pairs
-from judgebench.stages.labelling import plan_for, population_of
+from judgebench.stages.label_plans import plan_for, population_of
 from judgebench.stages.report import read_summary, report
 from judgebench.types import Answer, Verdict
 

@@ -18,7 +18,7 @@ from judgebench.ratings.ppi_ratings import newton, ppi_bradley_terry
 from judgebench.runs import Journal, Run
 from judgebench.stages import calibration, calibration_text, compare, escalate, rate
 from judgebench.stages.comparisons import Extras, compare_pairs
-from judgebench.stages.labelling import plan_for
+from judgebench.stages.label_plans import plan_for
 from judgebench.stages.labels import Labels
 from judgebench.types import Answer, Item, Verdict
 

@@ -31,8 +31,11 @@ from judgebench.stages.games import games_of
 from judgebench.stages.label_agreement import agreement
 from judgebench.stages.label_csv import defused, export_csv, import_csv
 from judgebench.stages.label_guides import guide_of
-from judgebench.stages.labelling import annotator_name, doubt, draw, plan_for
-from judgebench.stages.labels import SKIPPED, UNDONE, Labels
+from judgebench.stages.label_plans import plan_for
+from judgebench.stages.label_samples import SKIPPED
+from judgebench.stages.label_verdicts import UNDONE
+from judgebench.stages.labelling import annotator_name, doubt, draw
+from judgebench.stages.labels import Labels
 from judgebench.types import Answer, Item, Verdict
 
 HOSTILE = "<script>document.title='owned'</script><img src=x onerror=alert(1)> \u202e\u200b\x1b[31m =1+1"

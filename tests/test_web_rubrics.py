@@ -19,7 +19,7 @@ from judgebench.rubrics import Rubric, list_rubrics, load_rubric
 from judgebench.runs import Journal, Run
 from judgebench.stages.label_agreement import agreement
 from judgebench.stages.label_csv import export_csv, import_csv
-from judgebench.stages.labelling import plan_for
+from judgebench.stages.label_plans import plan_for
 from judgebench.stages.labels import Labels
 from judgebench.types import Answer, Item, Verdict
 from judgebench.web.annotate_app import annotate_app

@@ -13,7 +13,8 @@ from judgebench.report.visible import one_line
 from judgebench.runs import Run
 from judgebench.stages.label_agreement import agreement
 from judgebench.stages.label_csv import export_csv, import_csv
-from judgebench.stages.labelling import annotator_name, plan_for, plans
+from judgebench.stages.label_plans import plan_for, plans
+from judgebench.stages.labelling import annotator_name
 from judgebench.stages.labels import Labels
 from judgebench.stages.settings import run_path
 

@@ -15,7 +15,8 @@ from pathlib import Path
 from judgebench.errors import UserError
 from judgebench.files import read_bytes, write_atomic
 from judgebench.report.cells import guarded, lines_written_out, name_cell, named_by
-from judgebench.stages.labels import Labels, reason_of
+from judgebench.stages.label_verdicts import reason_of
+from judgebench.stages.labels import Labels
 
 NOT_ASKED = "not asked"
 """Stands where a task has no such field."""

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 from judgebench.errors import UserError
 from judgebench.runs import Run
 from judgebench.stages.games import standing
+from judgebench.stages.label_plans import population_of, read_plan
 from judgebench.stages.label_pools import Unit
-from judgebench.stages.labelling import population_of, read_plan
 from judgebench.types import Verdict
 
 RANDOM, ACTIVE, PICKED = "random", "active", "disagree"

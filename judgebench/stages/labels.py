@@ -12,26 +12,25 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import msgspec
-
 from judgebench.errors import RunConflict, UserError
-from judgebench.judges.checklist import ALL_MET
 from judgebench.judges.matchups import digest
 from judgebench.runs import Journal, Run, read_records
-from judgebench.stages.label_guides import NOT_APPLICABLE
 from judgebench.stages.label_samples import SKIPPED
-from judgebench.stages.labelling import Plan, Task
+from judgebench.stages.label_verdicts import (
+    UNDONE,
+    Asked,
+    code_of,
+    fields_of,
+    labelled,
+    marks_of,
+    skipped,
+    undone,
+)
+from judgebench.stages.labelling import Plan
 from judgebench.types import Answer, Item, Verdict
 
-UNDONE = "undone by the annotator"
-SKIP_REASONS = ("cannot tell", "beyond my knowledge", "broken or empty answer", "should not be shown")
-"""Reasons that the page offers; any other text may be given."""
-MOST_REASON = 500
-"""Characters of a reason."""
 ELSEWHERE = "something was labelled, skipped or taken back in another window meanwhile; nothing was undone"
 """Why an undo is refused."""
-DOES_NOT_APPLY = "not applicable: the annotator says so"
-"""Error of a verdict whose label is ``N/A``."""
 
 
 class Counts(NamedTuple):
@@ -43,28 +42,6 @@ class Counts(NamedTuple):
     """Tasks skipped with a reason."""
     total: int
     """Tasks in all."""
-
-
-def reason_of(text: str) -> str:
-    """A reason for a skip as it is kept: words with single spaces.
-
-    Raises:
-        UserError: it is empty, or longer than `MOST_REASON`.
-    """
-    reason = " ".join(text.split())
-    if not reason:
-        raise UserError("a skipped task needs a reason")
-    if len(reason) > MOST_REASON:
-        raise UserError(f"a reason has at most {MOST_REASON} characters, this one has {len(reason)}")
-    return reason
-
-
-class _Marks(msgspec.Struct, frozen=True):
-    """What a checklist's verdict keeps in its words, as those of judges do."""
-
-    questions: list[str]
-    answers: list[bool]
-    replies: list[str] = []
 
 
 class Labels:
@@ -160,25 +137,13 @@ class Labels:
             verdict = self._said.get((number, dimension))
             if verdict is None or verdict.error == UNDONE:
                 return "new"
-            parts.append(self.code(verdict) or verdict.error)
-        marks = self._marks(number)
+            parts.append(code_of(self.plan.guide, verdict) or verdict.error)
+        marks = marks_of(self.plan.guide, self.verdicts(number))
         return "; ".join([*parts, *marks.values()])
-
-    def code(self, verdict: Verdict) -> str:
-        """The label that a verdict came from; empty where it came from none."""
-        if verdict.error:
-            return NOT_APPLICABLE if verdict.error == DOES_NOT_APPLY else ""
-        for choice in self.plan.guide.choices:
-            if choice.scores == verdict.scores:
-                return choice.code
-        return f"{verdict.scores[0]:g}" if verdict.scores else ""
 
     def fields(self, number: int) -> dict[str, str]:
         """What a task has to be given a label for → what it asks: its dimensions, or the questions of its checklist."""
-        guide = self.plan.guide
-        if guide.mode == "checklist":
-            return {f"question {place}": text for place, text in enumerate(guide.questions(self.item(number)), 1)}
-        return {name: guide.dimensions.get(name, "") for name in self.plan.tasks[number].dimensions}
+        return fields_of(self.plan.guide, self.plan.tasks[number], self.item(number))
 
     def verdicts(self, number: int) -> dict[str, Verdict]:
         """Dimension → the last verdict on a task, skipped and undone ones included."""
@@ -187,22 +152,11 @@ class Labels:
 
     def given(self, number: int) -> dict[str, str]:
         """Field → label of a task; empty where it has none."""
+        said = self.verdicts(number)
         if self.plan.guide.mode == "checklist":
-            return self._marks(number)
-        found = {name: self.code(verdict) for name, verdict in self.verdicts(number).items()}
+            return marks_of(self.plan.guide, said)
+        found = {name: code_of(self.plan.guide, verdict) for name, verdict in said.items()}
         return {name: code for name, code in found.items() if code}
-
-    def _marks(self, number: int) -> dict[str, str]:
-        """Field → label of a checklist, as its verdict's words keep them."""
-        verdict = next(iter(self.verdicts(number).values()), None)
-        if self.plan.guide.mode != "checklist" or verdict is None or not verdict.scores:
-            return {}
-        yes, no = (choice.code for choice in self.plan.guide.choices)
-        try:
-            marks = msgspec.json.decode(verdict.reply, type=_Marks).answers
-        except msgspec.MsgspecError:
-            return {}
-        return {f"question {place}": yes if mark else no for place, mark in enumerate(marks, 1)}
 
     def skip_reason(self, number: int) -> str:
         """Why a task was skipped; empty where it was not."""
@@ -218,8 +172,8 @@ class Labels:
     def counts(self) -> Counts:
         """How far the annotator is."""
         states = [self.state(number) for number in range(len(self.plan.tasks))]
-        skipped = sum(state.startswith(SKIPPED) for state in states)
-        return Counts(len(states) - skipped - states.count("new"), skipped, len(states))
+        left_out = sum(state.startswith(SKIPPED) for state in states)
+        return Counts(len(states) - left_out - states.count("new"), left_out, len(states))
 
     def label(self, number: int, labels: Mapping[str, str], *, was: str | None = None) -> None:
         """Writes a label for everything that a task asks, to the disk.
@@ -233,27 +187,7 @@ class Labels:
             UserError: a field has no label, or one that is none.
             RunConflict: the task was labelled elsewhere meanwhile, or another process writes these labels.
         """
-        self._write([(number, self._labelled(number, labels))], was)
-
-    def _labelled(self, number: int, labels: Mapping[str, str]) -> list[Verdict]:
-        task = self._task(number)
-        scores = {field: self.plan.guide.scores_of(field, labels.get(field, "")) for field in self.fields(number)}
-        if self.plan.guide.mode == "checklist":
-            marks = [bool(found[0]) for found in scores.values()]
-            words = _Marks(questions=list(self.fields(number).values()), answers=marks)
-            said = [
-                self._verdict(
-                    task, name, scores=(float(all(marks)) if name == ALL_MET else sum(marks) / len(marks),),
-                    reply=msgspec.json.encode(words).decode(),
-                )
-                for name in task.dimensions
-            ]  # fmt: skip
-        else:
-            said = [
-                self._verdict(task, name, scores=found, error="" if found else DOES_NOT_APPLY)
-                for name, found in scores.items()
-            ]
-        return said
+        self._write([(number, labelled(self._asked(number), labels))], was)
 
     def skip(self, number: int, reason: str, *, was: str | None = None) -> None:
         """Writes that a task is skipped and why, to the disk.
@@ -262,25 +196,20 @@ class Labels:
             UserError: there is no reason.
             RunConflict: as `label`.
         """
-        self._write([(number, self._skipped(number, reason))], was)
+        self._write([(number, skipped(self._asked(number), reason))], was)
 
-    def _skipped(self, number: int, reason: str) -> list[Verdict]:
-        task = self._task(number)
-        reason = reason_of(reason)
-        return [self._verdict(task, name, error=SKIPPED + reason) for name in task.dimensions]
-
-    def take(self, labels: Mapping[int, Mapping[str, str]], skipped: Mapping[int, str]) -> None:
+    def take(self, labels: Mapping[int, Mapping[str, str]], reasons: Mapping[int, str]) -> None:
         """Writes many labels and skips at once, over whatever there is: all of them or none.
 
         Args:
             labels: number of a task → its labels, as of `label`.
-            skipped: number of a task → why.
+            reasons: number of a task → why it is skipped.
 
         Raises:
             UserError: one of them is no label or no reason, or they cannot be written.
         """
-        many = [(number, self._labelled(number, given)) for number, given in labels.items()]
-        many += [(number, self._skipped(number, reason)) for number, reason in skipped.items()]
+        many = [(number, labelled(self._asked(number), given)) for number, given in labels.items()]
+        many += [(number, skipped(self._asked(number), reason)) for number, reason in reasons.items()]
         if many:
             self._write(sorted(many, key=lambda each: each[0]), None)
 
@@ -303,26 +232,13 @@ class Labels:
         if not self.history:
             return None
         number, state = self.history[-1], self.state(self.history[-1])
-        task = self._task(number)
-        said = [self._verdict(task, name, error=UNDONE) for name in task.dimensions]
-        self._write([(number, said)], state, last=number)
+        self._write([(number, undone(self._asked(number)))], state, last=number)
         return number
 
-    def _task(self, number: int) -> Task:
+    def _asked(self, number: int) -> Asked:
         if not 0 <= number < len(self.plan.tasks):
             raise UserError(f"there is no task {number + 1}: {len(self.plan.tasks)} are planned")
-        return self.plan.tasks[number]
-
-    def _verdict(
-        self, task: Task, dimension: str, *, scores: tuple[float, ...] = (), error: str = "", reply: str = ""
-    ) -> Verdict:
-        shown = [self._answers[task.suite, task.item, model, sample] for model, sample in task.shown]
-        guide = self.plan.guide
-        return Verdict(
-            suite=task.suite, item=task.item, turn=task.turn, judge=self.plan.annotator, dimension=dimension,
-            shown=task.shown, kind=guide.kind or ("preference" if guide.mode == "pairwise" else "grade"),
-            scores=scores, scale=guide.scale, error=error, reply=reply, seen=digest(shown, task.turn),
-        )  # fmt: skip
+        return Asked(self.plan, self.plan.tasks[number], self.item(number), self.answers(number))
 
     def _write(
         self, many: Sequence[tuple[int, Sequence[Verdict]]], was: str | None, *, last: int | None = None

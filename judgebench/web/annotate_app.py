@@ -15,7 +15,8 @@ from starlette.routing import Route
 from judgebench.errors import UserError
 from judgebench.stages.label_agreement import agreement
 from judgebench.stages.label_guides import NOT_APPLICABLE
-from judgebench.stages.labels import SKIP_REASONS, Labels
+from judgebench.stages.label_verdicts import SKIP_REASONS
+from judgebench.stages.labels import Labels
 from judgebench.web.pages import MOST_CHARACTERS, page, plain, script, style, whole_number
 
 
