@@ -100,8 +100,8 @@ def test_tokens_that_a_server_did_not_say_make_the_sum_a_lower_bound_and_the_cos
     assert [row["uncounted"] for run in found["runs"] for row in run["usage"]] == [ITEMS // 2, ITEMS]
     shown = texts(runs_compared.spent_table(found))
     assert shown["one"]["Requests"] == shown["two"]["Requests"] == str(ITEMS)
-    assert shown["one"]["Prompt tokens"].startswith("at least 2,000")
-    assert shown["one"]["Cost"].startswith("at least 0.005 EUR")
+    assert shown["one"]["Prompt tokens"].startswith("≥ 2,000")
+    assert shown["one"]["Cost"].startswith("≥ 0.005 EUR")
     assert shown["two"]["Prompt tokens"].startswith(UNKNOWN)
     assert shown["two"]["Cost"].startswith(UNKNOWN)
     alone = usage_table(rate(two, Settings()))
@@ -150,6 +150,14 @@ def test_the_page_the_markdown_and_the_json_of_a_comparison_hold_the_same_spendi
     assert "49,360" in printed
     assert UNKNOWN in printed
     assert max(map(len, printed.splitlines())) <= 80
+    silent = asked(made(tmp_path / "silent", {"third": ""}, judged=False), "third",
+                   msgspec.structs.replace(usage, prompt_tokens=1_234_567_890, completion_tokens=987_654_321),
+                   Usage(requests=1), price=(2.0, 5.0))  # fmt: skip
+    assert main(["report", str(one.path), str(silent.path), "--out", str(tmp_path / "both.html")]) == 0
+    printed = capsys.readouterr().out
+    assert max(map(len, printed.splitlines())) <= 80
+    for number in ("≥ 24,691,357,800", "≥ 19,753,086,420", "≥ 148,148.15 EUR"):
+        assert printed.count(number) == 2, number  # of the run, and of its only model: none is cut
 
 
 def test_one_runs_report_says_of_whom_nothing_is_known(tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ def spent_by_table(found: Comparison) -> Table:
         for run in found["runs"]
         for row in run["usage"]
     )
-    columns = (name_column("Run"), name_column("Name"), name_column("Role"), *SPENT)
+    columns = (name_column("Run"), name_column("Name"), Column(title="Role", numeric=False), *SPENT)
     return Table(title="What was spent, by model and judge", columns=columns, rows=rows)
 
 

@@ -26,7 +26,7 @@ WIDTH = 80
 """Columns that every table keeps to; a narrower terminal folds the lines itself, and no column is lost."""
 SLIVERS = 2
 """Lines into which a name may be folded; one that would be cut into more stands below its table, behind a key."""
-_ASCII = str.maketrans({"—": "-", "–": "-", "±": "+/-", "·": ".", "…": "...", "⏎": "\\n"})
+_ASCII = str.maketrans({"—": "-", "–": "-", "±": "+/-", "·": ".", "…": "...", "≥": ">=", "⏎": "\\n"})
 
 
 def print_summary(summary: Summary, console: Console) -> None:

@@ -65,7 +65,7 @@ def spent(rows: Sequence[Row]) -> Spent:
 
 
 def number_cell(value: float | None, whole: bool, currency: str | None = None) -> Cell:
-    """A number as a cell: ``not known``, at least so much, or all of it.
+    """A number as a cell: ``not known``, ``≥`` what is known of it, or all of it.
 
     Args:
         value: None is not known.
@@ -74,8 +74,10 @@ def number_cell(value: float | None, whole: bool, currency: str | None = None) -
     """
     if value is None:
         return Cell(text=UNKNOWN)
-    text = count(int(value)) if currency is None else f"{value:,.4g} {currency}".strip()
-    return Cell(text=text if whole else f"at least {text}", sort=value)
+    text = count(int(value))
+    if currency is not None:
+        text = f"{f'{value:,.4g}' if value < 1000 else f'{value:,.2f}'} {currency}".strip()
+    return Cell(text=text if whole else f"≥ {text}", sort=value)
 
 
 def _of_whom(found: Spent, field: str) -> str:
