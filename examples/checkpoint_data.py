@@ -1,9 +1,10 @@
-"""Writes what `judgebench run --config examples/checkpoints.yaml` trains on: an untrained model and two files of rows.
+"""Writes what `judgebench run --config examples/checkpoints.yaml` trains on: an untrained model, a chat template, rows.
 
     python examples/checkpoint_data.py --out results/checkpoints-data [--share 0.1]
 
-``start/`` is the untrained tiny model, ``base.jsonl`` raw text, ``tuned.jsonl`` prompts with their answers, all in the
-columns of the sft stage. The text is that of `make_checkpoints`, which passes over the items of the mini suites.
+``start/`` is the untrained tiny model, ``chat_template.jinja`` the form of its chats, and each training step has a file
+of rows in the columns of the sft stage, every row a chat of several questions. No item of the mini suites, nor of the
+questions on which judges are tried, is among them.
 """
 
 from __future__ import annotations
@@ -11,49 +12,80 @@ from __future__ import annotations
 import argparse
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
-from held_out import held_out
-from make_checkpoints import checked, make_model, make_tokenizer, save
-from task_texts import ANSWER_SHARES, BASE_SHARES, Text, base_texts, tuned_texts
+from held_out import HeldOut, held_out
+from task_texts import BASE_SHARES, NUMBERS_SHARES, TUNED_SHARES, Text, chats
+from tiny_model import CHAT_TEMPLATE, make_model, make_tokenizer, save
 
-BASE, TUNED = 2_400, 12_000
-"""Texts of either file; each is read once."""
-SEEDS = (11, 21)
+SEED = 11
+"""Of the untrained weights."""
 
 
-def rows(text: Text) -> Iterator[dict[str, str]]:
-    """A row for each part that is learned: what stands before it, in the form that the chat template gives, and it.
+class Step(NamedTuple):
+    """The text of one training step; each row is read once."""
 
-    Raw text has nothing before it: its first character is the prompt, as a row needs one.
+    texts: int
+    """How many."""
+    seed: int
+    """Of the chance in them."""
+    shares: Mapping[str, int]
+    """Kind of text → its share."""
+
+
+STEPS = {
+    "numbers": Step(12_000, 12, NUMBERS_SHARES),
+    "base": Step(24_000, 13, BASE_SHARES),
+    "tuned": Step(34_000, 14, TUNED_SHARES),
+}
+"""File → its text."""
+
+
+def texts_of(name: str, held: HeldOut, share: float = 1.0) -> list[Text]:
+    """The texts of a step, or the first of them.
+
+    Raises:
+        ValueError: one of them holds a question that is held out.
     """
-    before = ""
-    for part, learned in text.parts:
-        mark = ("<|assistant|>" if learned else "<|user|>") if text.chat else ""
-        if learned:
-            prompt = before + mark
-            yield {"prompt": prompt, "completion": part} if prompt else {"prompt": part[:1], "completion": part[1:]}
-        before += mark + part + ("<eos>" if text.chat and learned else "")
+    step = STEPS[name]
+    return checked(list(chats(random.Random(step.seed), held, max(1, int(step.texts * share)), step.shares)), held)
+
+
+def checked(texts: list[Text], held: HeldOut) -> list[Text]:
+    """The same texts.
+
+    Raises:
+        ValueError: one of them holds a question that is held out.
+    """
+    for text in texts:
+        whole = "".join(part for asked in text for part in asked)
+        if found := held.text_in(whole):
+            raise ValueError(f"the training text holds the suite item {found!r}: {whole!r}")
+    return texts
+
+
+def row(text: Text) -> dict[str, list[dict[str, str]]]:
+    """A chat as messages."""
+    said = [(("user", prompt), ("assistant", answer)) for prompt, answer in text]
+    return {"messages": [{"role": role, "content": part} for turn in said for role, part in turn]}
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Writes all three."""
+    """Writes all of it."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--out", type=Path, required=True, help="folder that gets start/, base.jsonl and tuned.jsonl")
+    parser.add_argument("--out", type=Path, required=True, help="folder that gets start/, the template and the rows")
     parser.add_argument("--share", type=float, default=1.0, help="of the texts, below or above 1; time goes with it")
     arguments = parser.parse_args(argv)
-    torch.manual_seed(SEEDS[0])
-    tokenizer = make_tokenizer(chat=False)
+    torch.manual_seed(SEED)
+    tokenizer = make_tokenizer()
     save(make_model(len(tokenizer)), tokenizer, arguments.out / "start")
+    (arguments.out / "chat_template.jinja").write_text(CHAT_TEMPLATE, "utf-8")
     held = held_out()
-    made = (
-        ("base", base_texts(random.Random(SEEDS[0]), held, int(BASE * arguments.share), BASE_SHARES)),
-        ("tuned", tuned_texts(random.Random(SEEDS[1]), held, int(TUNED * arguments.share), ANSWER_SHARES)),
-    )
-    for name, texts in made:
-        lines = [json.dumps(row) + "\n" for text in checked(list(texts), held) for row in rows(text)]
+    for name in STEPS:
+        lines = [json.dumps(row(text)) + "\n" for text in texts_of(name, held, arguments.share)]
         (arguments.out / f"{name}.jsonl").write_text("".join(lines), "utf-8")
 
 

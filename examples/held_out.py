@@ -1,4 +1,4 @@
-"""What the checkpoints must never read: every question of the mini suites, and the facts that would give one away."""
+"""What the checkpoints must never read: the questions of the mini suites and those on which judges are tried."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import yaml
 
 SUITES = Path(__file__).resolve().parent.parent / "suites"
+TRIED = Path(__file__).resolve().parent / "judge-held-out.yaml"
 _NUMBER = re.compile(r"\d+")
 _FUNCTION = re.compile(r'def \w+\((?P<arguments>[^)]*)\):\n +"""(?P<docstring>.*?)"""', re.DOTALL)
 _QUOTED_WORD = re.compile(r'last letter of the word "(\w+)"')
@@ -51,7 +52,7 @@ class HeldOut:
     texts: frozenset[str] = frozenset()
     """Normalised text of every question (with its choices) and of every turn."""
     pairs: frozenset[tuple[int, int]] = frozenset()
-    """Operands, in rising order, of every mini-math question with exactly two numbers."""
+    """Operands, in rising order, of every question of mini-math and judge-held-out with exactly two numbers."""
     choices: frozenset[frozenset[str]] = frozenset()
     """The choices of every mini-choice item, as a set."""
     words: frozenset[str] = frozenset()
@@ -66,12 +67,13 @@ class HeldOut:
 
 
 def held_out(folder: Path = SUITES) -> HeldOut:
-    """Everything that the mini suites in a folder forbid a training text to hold."""
+    """Everything that the mini suites in a folder, and judge-held-out here, forbid a training text to hold."""
     suites = {name: yaml.safe_load((folder / f"mini-{name}.yaml").read_text("utf-8"))["items"] for name in _NAMES}
     texts = {normalised(with_choices(item["question"], item["choices"])) for item in suites["choice"]}
-    texts |= {normalised(item["question"]) for item in suites["math"] + suites["code"]}
+    sums = suites["math"] + yaml.safe_load(TRIED.read_text("utf-8"))["items"]
+    texts |= {normalised(item["question"]) for item in sums + suites["code"]}
     texts |= {normalised(turn) for item in suites["chat"] for turn in item["turns"]}
-    numbers = [sorted(int(found) for found in _NUMBER.findall(item["question"])) for item in suites["math"]]
+    numbers = [sorted(int(found) for found in _NUMBER.findall(item["question"])) for item in sums]
     return HeldOut(
         texts=frozenset(texts),
         pairs=frozenset((found[0], found[1]) for found in numbers if len(found) == 2),

@@ -140,11 +140,6 @@ def conversation(draw: random.Random) -> list[str]:
     return turns if draw.random() < 0.7 else turns[:2]
 
 
-def statement(draw: random.Random) -> str:
-    """One plain sentence or note, as raw text."""
-    return draw.choice(_FAMILIES)(draw)[1]
-
-
 def _article(thing: str) -> str:
     return f"an {thing}" if thing[0] in "aeiou" else f"a {thing}"
 

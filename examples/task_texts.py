@@ -8,26 +8,13 @@ from __future__ import annotations
 
 import random
 import string
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 
 import prose
 from held_out import HeldOut, instruction, with_choices
 
-
-@dataclass(frozen=True)
-class Text:
-    """One training text: parts in turn, of which the learned ones count in the loss."""
-
-    parts: tuple[tuple[str, bool], ...]
-    """(text, learned) in order."""
-    chat: bool = False
-    """Whether the parts are the user's and the assistant's turns of a chat."""
-
-    @property
-    def whole(self) -> str:
-        """All parts in one."""
-        return "".join(text for text, _ in self.parts)
+Text = tuple[tuple[str, str], ...]
+"""A chat: questions, each with its answer, which is what is learned."""
 
 
 THINGS = [
@@ -56,22 +43,17 @@ ARGUMENTS = ["n", "x", "k", "m", "y", "number", "value", "amount", "size", "coun
 TEXT_ARGUMENTS = ["text", "word", "s", "line", "name", "string", "label", "title", "phrase"]
 LIST_ARGUMENTS = ["items", "values", "numbers", "data", "rows", "seq", "elements"]
 LETTERS = string.ascii_lowercase
+NUMBERS_SHARES = {"brief_sum": 60, "brief_difference": 40}
 BASE_SHARES = {
-    "equations": 34, "order": 22, "letters": 4, "sum": 8, "story": 8, "choice": 9, "function": 10, "prose": 5
+    "brief_sum": 14, "brief_difference": 12, "pick": 28, "function": 14, "copy": 6, "brief_ending": 8, "extreme": 10,
+    "story": 4, "sum": 2, "difference": 2,
 }  # fmt: skip
-ANSWER_SHARES = {
-    "equations": 14, "order": 8, "sum": 12, "difference": 9, "story": 14, "extreme": 20, "ending": 6, "function": 9,
-    "chat": 8,
+TUNED_SHARES = {
+    "sum": 15, "difference": 13, "story": 12, "extreme": 26, "ending": 8, "brief_ending": 4, "function": 18, "chat": 4
 }  # fmt: skip
-LATER_SHARES = {
-    "equations": 18, "order": 3, "sum": 13, "difference": 10, "story": 14, "extreme": 14, "ending": 5, "function": 16,
-    "chat": 7,
-}  # fmt: skip
-LAST_SHARES = {
-    "equations": 30, "order": 2, "sum": 15, "difference": 10, "story": 9, "extreme": 2, "ending": 5, "function": 23,
-    "chat": 4,
-}  # fmt: skip
-"""Kind of text → its share in percent, round by round."""
+"""Kind of text → its share in percent, step by step."""
+LONG_ENOUGH = 90
+"""Characters from which on a chat gets no further question."""
 
 
 class Tasks:
@@ -152,6 +134,34 @@ class Tasks:
         self.draw.shuffle(letters)
         return self._choice(f'Which is the last letter of the word "{word}"?', letters, letters.index(word[-1]))
 
+    def brief_sum(self) -> tuple[str, str]:
+        """A sum without words."""
+        a, b = self.operands()
+        return f"{a} + {b} =", f"{a + b}"
+
+    def brief_difference(self) -> tuple[str, str]:
+        """A difference without words."""
+        a, b = self.operands(ordered=True)
+        return f"{a} - {b} =", f"{a - b}"
+
+    def pick(self) -> tuple[str, str]:
+        """The letter of the largest or smallest of four numbers, in few words."""
+        numbers = self.numbers()
+        word, extreme = ("largest", max) if self.draw.random() < 0.65 else ("smallest", min)
+        listed = with_choices("", numbers).strip()
+        return f"{listed}\n{word}:", "ABCD"[numbers.index(extreme(numbers, key=int))]
+
+    def copy(self) -> tuple[str, str]:
+        """A word, a number or both, to say again."""
+        word, number = self.word(), str(self.draw.randint(2, 99))
+        said = self.draw.choice((word, number, f"{word} {number}"))
+        return f"say {said}", said
+
+    def brief_ending(self) -> tuple[str, str]:
+        """The last letter of a word."""
+        word = self.word()
+        return f'last letter: "{word}"', word[-1]
+
     def _choice(self, question: str, choices: list[str], right: int) -> tuple[str, str]:
         return f"{with_choices(question, choices)}\nAnswer with one letter:", f" {'ABCD'[right]}"
 
@@ -189,64 +199,25 @@ class Tasks:
         return f'def {name}({arguments}):\n    """Return {said}."""\n', f"    return {body}"
 
 
-def raw(tasks: Tasks, shares: Mapping[str, int]) -> str:
-    """One document of plain text: lists of equations, comparisons and letters, or one task in its suite's form."""
-    draw = tasks.draw
-    kind = draw.choices(list(shares), list(shares.values()))[0]
-    if kind == "equations":
-        return "\n".join(_equation(tasks) for _ in range(8))
-    if kind == "order":
-        return "\n".join(_order(tasks) for _ in range(2))
-    if kind == "letters":
-        return "\n".join(f"The last letter of {word} is {word[-1]}." for word in (tasks.word() for _ in range(4)))
-    if kind == "prose":
-        return prose.statement(draw)
-    families: dict[str, tuple[Callable[[], tuple[str, str]], ...]] = {
-        "sum": (tasks.sum, tasks.difference), "story": (tasks.story,),
-        "choice": (tasks.extreme, tasks.extreme, tasks.ending), "function": (tasks.function,),
-    }  # fmt: skip
-    return "".join(draw.choice(families[kind])())
-
-
-def _equation(tasks: Tasks) -> str:
-    if tasks.draw.random() < 0.6:
-        a, b = tasks.operands()
-        return f"{a} + {b} = {a + b}"
-    a, b = tasks.operands(ordered=True)
-    return f"{a} - {b} = {a - b}"
-
-
-def _order(tasks: Tasks) -> str:
-    numbers = tasks.numbers()
-    low, high = (extreme(range(4), key=lambda place: int(numbers[place])) for extreme in (min, max))
-    listed = "\n".join(f"{letter}. {number}" for letter, number in zip("ABCD", numbers, strict=True))
-    return f"{listed}\nThe largest is {'ABCD'[high]}. {numbers[high]}\nThe smallest is {'ABCD'[low]}. {numbers[low]}"
-
-
-def base_texts(draw: random.Random, held: HeldOut, texts: int, shares: Mapping[str, int]) -> Iterator[Text]:
-    """Raw documents, learned whole."""
+def chats(draw: random.Random, held: HeldOut, texts: int, shares: Mapping[str, int]) -> Iterator[Text]:
+    """Chats of several questions: many answers in few characters."""
     tasks = Tasks(draw, held)
-    for _ in range(texts):
-        yield Text(((raw(tasks, shares), True),))
 
+    def kinds() -> str:
+        return draw.choices(list(shares), list(shares.values()))[0]
 
-def tuned_texts(draw: random.Random, held: HeldOut, texts: int, shares: Mapping[str, int]) -> Iterator[Text]:
-    """Prompts with their answers, of which the answers are learned, as chats and in the plain form; some raw text."""
-    tasks = Tasks(draw, held)
     for _ in range(texts):
-        kind = draw.choices(list(shares), list(shares.values()))[0]
-        if kind in ("equations", "order"):
-            line, count = (_equation, 8) if kind == "equations" else (_order, 2)
-            yield Text((("\n".join(line(tasks) for _ in range(count)), True),))
-            continue
+        kind = kinds()
         if kind == "chat":
             turns = prose.conversation(draw)
             while any(held.text_in(turn) for turn in turns[::2]):
                 turns = prose.conversation(draw)
-            yield Text(tuple((turn, place % 2 == 1) for place, turn in enumerate(turns)), chat=True)
+            yield tuple(zip(turns[::2], turns[1::2], strict=True))
             continue
-        prompt, answer = getattr(tasks, kind)()
-        if draw.random() < 0.6:
-            yield Text(((prompt, False), (answer if kind == "function" else answer.strip(), True)), chat=True)
-        else:
-            yield Text(((prompt, False), (answer, True)))
+        asked: list[tuple[str, str]] = []
+        while sum(len(prompt) + len(answer) for prompt, answer in asked) < LONG_ENOUGH:
+            if kind != "chat":
+                prompt, answer = getattr(tasks, kind)()
+                asked.append((prompt, answer if kind == "function" else answer.strip()))
+            kind = kinds()
+        yield tuple(asked)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import random
+import re
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
+
+from judgebench.train import sft
+from judgebench.train.rows import read_rows
 
 pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -16,36 +18,43 @@ EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 sys.path.insert(0, str(EXAMPLES))
 import checkpoint_data  # noqa: E402
 import held_out  # noqa: E402
-import task_texts  # noqa: E402
 
 HELD = held_out.held_out()
 
 
-def test_a_row_and_its_end_mark_are_a_chat_as_the_template_shows_it_up_to_that_reply() -> None:
-    tokenizer = transformers.AutoTokenizer.from_pretrained(EXAMPLES / "tiny-tuned", local_files_only=True)
-    text = task_texts.Text((("Hi", False), ("Hello.", True), ("Bye", False), ("Ciao.", True)), chat=True)
-    roles = ("user", "assistant", "user", "assistant")
-    chat = [{"role": role, "content": part} for role, (part, _) in zip(roles, text.parts, strict=True)]
-    for row, turns in zip(checkpoint_data.rows(text), (2, 4), strict=True):
-        shown = tokenizer.apply_chat_template(chat[:turns], tokenize=False)
-        assert "<bos>" + row["prompt"] + row["completion"] + "<eos>" == shown
-        assert tokenizer.decode(tokenizer(row["prompt"])["input_ids"]) == "<bos>" + row["prompt"]
+def test_a_row_is_a_chat_of_questions_and_answers_in_turn() -> None:
+    texts = [text for name in checkpoint_data.STEPS for text in checkpoint_data.texts_of(name, HELD, 0.002)]
+    assert len(texts) > 100
+    for text in texts:
+        messages = checkpoint_data.row(text)["messages"]
+        assert [message["role"] for message in messages] == ["user", "assistant"] * len(text)
+        assert [message["content"] for message in messages] == [part for asked in text for part in asked]
 
 
-def test_raw_text_is_whole_in_its_row() -> None:
-    (text,) = task_texts.base_texts(random.Random(1), HELD, 1, task_texts.BASE_SHARES)
-    (row,) = checkpoint_data.rows(text)
-    assert row["prompt"] + row["completion"] == text.whole
-    assert len(row["prompt"]) == 1
+def test_the_answers_taught_are_right() -> None:
+    asked = {}
+    for name in checkpoint_data.STEPS:
+        for text in checkpoint_data.texts_of(name, HELD, 0.05):
+            asked |= dict(text)
+    sums = {prompt: answer for prompt, answer in asked.items() if re.search(r"\d [+-] \d", prompt)}
+    assert len(sums) > 1_000
+    for prompt, answer in sums.items():
+        left, sign, right = re.findall(r"\d+|[+-]", prompt)[:3]
+        assert int(answer) == int(left) + int(right) * (1 if sign == "+" else -1), prompt
+    picks = {prompt: answer for prompt, answer in asked.items() if prompt.startswith("A. ")}
+    assert len(picks) > 200
+    for prompt, answer in picks.items():
+        numbers = [int(number) for number in re.findall(r"\d+", prompt)]
+        assert numbers["ABCD".index(answer)] == (max if "largest" in prompt else min)(numbers), prompt
 
 
 def test_the_data_written_are_an_untrained_model_and_rows_that_a_training_stage_takes(tmp_path: Path) -> None:
     checkpoint_data.main(["--out", str(tmp_path), "--share", "0.01"])
     transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "start", local_files_only=True)
-    for name in ("base", "tuned"):
-        rows = [json.loads(line) for line in (tmp_path / f"{name}.jsonl").read_text("utf-8").splitlines()]
-        assert rows
-        assert all(row["prompt"].strip() and row["completion"].strip() for row in rows)
+    for name in checkpoint_data.STEPS:
+        rows = read_rows(str(tmp_path / f"{name}.jsonl"), sft.FORMS)
+        assert len(rows.rows) == rows.read > 0
+        assert rows.messages
 
 
 def test_practice_questions_are_neither_held_out_nor_those_that_judges_are_tried_on() -> None:

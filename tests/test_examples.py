@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import struct
-import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -25,10 +24,11 @@ CHECKPOINTS = ("tiny-base", "tiny-tuned")
 SPECIAL = ("<unk>", "<pad>", "<bos>", "<eos>", "<|user|>", "<|assistant|>")
 
 sys.path.insert(0, str(EXAMPLES))
+import checkpoint_data  # noqa: E402
 import held_out  # noqa: E402
-import make_checkpoints  # noqa: E402
 import measure  # noqa: E402
 import task_texts  # noqa: E402
+import tiny_model  # noqa: E402
 
 HELD = held_out.held_out()
 TOKENIZERS = {
@@ -117,35 +117,34 @@ def test_an_unknown_character_is_the_unknown_token_and_a_text_begins_with_one_bo
     assert len({tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id, tokenizer.unk_token_id}) == 4
 
 
-def test_only_the_tuned_checkpoint_has_a_chat_template() -> None:
-    assert TOKENIZERS["tiny-base"].chat_template is None
+@pytest.mark.parametrize("name", CHECKPOINTS)
+def test_a_checkpoint_has_a_chat_template_that_shows_a_system_message_as_a_users(name: str) -> None:
     chat = [
         {"role": "system", "content": "Be kind."}, {"role": "user", "content": "Hi"},
         {"role": "assistant", "content": "Hello."}, {"role": "user", "content": "Bye"},
     ]  # fmt: skip
-    shown = TOKENIZERS["tiny-tuned"].apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+    shown = TOKENIZERS[name].apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
     assert shown == "<bos><|user|>Be kind.<|user|>Hi<|assistant|>Hello.<eos><|user|>Bye<|assistant|>"
 
 
-def test_a_chat_is_learned_in_the_very_form_that_the_template_shows() -> None:
-    tokenizer = TOKENIZERS["tiny-tuned"]
-    text = task_texts.Text((("Hi", False), ("Hello.", True), ("Bye", False), ("Ciao.", True)), chat=True)
-    ids, labels = make_checkpoints.encode(text, tokenizer)
-    roles = ("user", "assistant", "user", "assistant")
-    chat = [{"role": role, "content": part} for role, (part, _) in zip(roles, text.parts, strict=True)]
-    assert tokenizer.decode(ids) == tokenizer.apply_chat_template(chat, tokenize=False)
-    learned = [token for token in labels if token != make_checkpoints.IGNORED]
+@pytest.mark.parametrize("name", CHECKPOINTS)
+def test_what_is_learned_of_a_chat_are_its_replies_each_with_its_end(name: str) -> None:
+    tokenizer = TOKENIZERS[name]
+    chat = checkpoint_data.row((("Hi", "Hello."), ("Bye", "Ciao.")))["messages"]
+    shown = tokenizer.apply_chat_template(chat, return_dict=True, return_assistant_tokens_mask=True)
+    learned = [token for token, mine in zip(shown["input_ids"], shown["assistant_masks"], strict=True) if mine]
     assert tokenizer.decode(learned) == "Hello.<eos>Ciao.<eos>"
+    assert tokenizer.chat_template == tiny_model.CHAT_TEMPLATE
 
 
 @pytest.fixture(scope="module")
 def read() -> list[str]:
     """Every text that the two checkpoints were trained on."""
     texts: list[str] = []
-    for round_ in make_checkpoints.ROUNDS:
-        made = round_.read(HELD)
-        assert len(made) == round_.texts
-        texts += [text.whole for text in made]
+    for name, step in checkpoint_data.STEPS.items():
+        made = checkpoint_data.texts_of(name, HELD)
+        assert len(made) == step.texts
+        texts += ["\n".join(part for asked in text for part in asked) for text in made]
     return texts
 
 
@@ -174,7 +173,7 @@ def test_no_training_text_adds_or_subtracts_the_two_numbers_of_an_item(read: lis
 def test_a_training_text_with_a_suite_item_in_it_is_refused() -> None:
     for question in ("What is  34 + 25?", "make it SHORTER", items("code")[0]["question"]):
         with pytest.raises(ValueError, match="holds the suite item"):
-            make_checkpoints.checked([task_texts.Text(((f"Hello. {question} Yes.", True),))], HELD)
+            checkpoint_data.checked([(("Hello.", f"{question} Yes."),)], HELD)
 
 
 def test_the_general_form_of_a_function_sees_through_its_argument_name() -> None:
@@ -198,28 +197,19 @@ def test_the_tuned_checkpoint_is_clearly_better_than_the_base_on_sums_and_choice
     assert accuracy["tiny-tuned"] >= accuracy["tiny-base"] + 0.1
 
 
-def test_a_quick_rebuild_writes_two_checkpoints_that_load(tmp_path: Path) -> None:
-    script = EXAMPLES / "make_checkpoints.py"
-    ran = subprocess.run(
-        [sys.executable, str(script), "--quick", "--out", str(tmp_path)],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert ran.returncode == 0, ran.stderr
+def test_the_untrained_model_is_what_the_committed_checkpoints_grew_from(tmp_path: Path) -> None:
+    checkpoint_data.main(["--out", str(tmp_path), "--share", "0.001"])
     for name in CHECKPOINTS:
-        rebuilt, kept = header(tmp_path / name), header(EXAMPLES / name)
-        assert {key: entry["shape"] for key, entry in rebuilt.items() if key != "__metadata__"} == {
+        begun, kept = header(tmp_path / "start"), header(EXAMPLES / name)
+        assert {key: entry["shape"] for key, entry in begun.items() if key != "__metadata__"} == {
             key: entry["shape"] for key, entry in kept.items() if key != "__metadata__"
         }
         for file in ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"):
-            assert json.loads((tmp_path / name / file).read_text()) == json.loads(
+            assert json.loads((tmp_path / "start" / file).read_text()) == json.loads(
                 (EXAMPLES / name / file).read_text()
             ), file
-    transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "tiny-tuned", local_files_only=True)
 
 
 def test_the_modules_under_test_are_those_of_this_checkout() -> None:
-    modules: tuple[ModuleType, ...] = (held_out, make_checkpoints, measure, task_texts)
+    modules: tuple[ModuleType, ...] = (checkpoint_data, held_out, measure, task_texts, tiny_model)
     assert {Path(module.__file__ or "").parent for module in modules} == {EXAMPLES}
