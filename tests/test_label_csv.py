@@ -155,6 +155,29 @@ def test_a_label_in_a_column_that_no_task_asks_for_is_refused_and_never_dropped(
     assert not labels.file.exists()
 
 
+def test_a_sheet_in_which_something_would_be_passed_over_is_refused_whole(tmp_path: Path) -> None:
+    labels = labels_of(made(tmp_path / "r", 3))
+    export_csv(labels, tmp_path / "a.csv")
+    head, *rows = csv.reader(io.StringIO((tmp_path / "a.csv").read_text("utf-8-sig"), newline=""))
+    label = head.index("label: overall")
+
+    def refused(said: str, header: list[str], *lines: list[str]) -> None:
+        with (tmp_path / "b.csv").open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows([header, *lines])
+        with pytest.raises(UserError, match=said):
+            import_csv(labels, tmp_path / "b.csv")
+        assert not labels.file.exists()
+
+    marked = [*rows[0][:label], "1", *rows[0][label + 1 :]]
+    refused("column 'label: overall' stands there twice", [*head, head[label]], [*marked, ""])
+    refused("row 3: has more cells than there are columns", head, marked, [*rows[1][:-1], "cannot tell", " really not"])
+    for number in ("1e999", "nan", "1.9", "first"):
+        refused(f"row 2: '{number}' is no number of a task", head, [number, *marked[1:]])
+    with (tmp_path / "b.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([[*head, "", ""], [f"{marked[0]}.0", *marked[1:], "", "", "", " "]])
+    assert import_csv(labels, tmp_path / "b.csv") == (1, 0, 0)  # what a spreadsheet adds is no mistake
+
+
 def test_answers_that_hold_the_letters_of_an_escape_are_told_from_those_that_hold_the_character(tmp_path: Path) -> None:
     run = made(tmp_path / "r", 1)
     for model, text in (("secret-one", "⟨U+202E⟩"), ("secret-two", "\u202e")):

@@ -19,6 +19,7 @@ from judgebench.runs import Journal, Run
 from judgebench.stages.rate import rate
 from judgebench.stages.report import report
 from judgebench.stages.settings import Settings
+from judgebench.stages.spending import usage_rows
 from judgebench.types import Usage
 
 
@@ -126,6 +127,28 @@ def test_models_without_a_model_took_nothing_and_calls_that_failed_are_not_calle
     assert second["spent"] == {
         "requests": 0, "prompt_tokens": 0, "completion_tokens": 0, "cached": 0, "cost": 0.0, "lacking": {}
     }  # fmt: skip
+
+
+def test_replies_that_came_count_as_uncounted_also_where_they_could_not_be_read_or_a_later_call_failed(
+    tmp_path: Path,
+) -> None:
+    run = asked(made(tmp_path / "run", {"base": "", "first": ""}), "first", Usage(requests=1), price=(2.0, 5.0))
+    run.manifest["judges"]["j"]["backend"] = "openai"
+    run.manifest["prices"]["by"]["judge | j"] = [2.0, 5.0]
+    run.manifest["judges"]["golden-judge"] = {**run.manifest["judges"]["j"], "backend": "imported"}
+    answers, verdicts = list(run.answers().values()), list(run.verdicts().values())
+    begun = [msgspec.structs.replace(each, error="timeout: 60 s") for each in answers if each.model == "first"]
+    said = [each for each in verdicts if each.judge == "j"]
+    unread = [msgspec.structs.replace(each, scores=(), error="unreadable: no verdict", reply="well", seen="",
+                                      usage=Usage(requests=1)) for each in said]  # fmt: skip
+    failed = [msgspec.structs.replace(each, reply="", error="timeout: 60 s") for each in unread]
+    others = [msgspec.structs.replace(each, judge="golden-judge") for each in said]
+    rows = {row["name"]: row for row in usage_rows(run, begun, [*unread, *others])}
+    assert {name: row["uncounted"] for name, row in rows.items()} == {
+        "first": len(begun), "j": len(unread), "golden-judge": len(others)
+    }  # fmt: skip
+    assert [row["cost"] for row in rows.values()] == [None] * 3
+    assert [row["uncounted"] for row in usage_rows(run, (), failed)] == [0]
 
 
 def test_the_page_the_markdown_and_the_json_of_a_comparison_hold_the_same_spending(

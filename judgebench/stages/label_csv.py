@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -24,6 +25,8 @@ MOST_CELL = 32_000
 """Characters of a cell; spreadsheets hold at most 32,767."""
 LABEL = "label: "
 """Begins the header of each dimension's column."""
+MORE = "\0more"
+"""Key of what stands behind the last column of a row."""
 
 
 def defused(text: str) -> str:
@@ -160,20 +163,30 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     delimiter = max(",;\t", key=header.count)
     csv.field_size_limit(max(csv.field_size_limit(), 10_000_000))
     try:
-        read = list(csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, restval="", restkey="\0more"))
+        read = list(csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, restval="", restkey=MORE))
     except csv.Error as error:
         raise UserError(f"{path}: is no CSV: {error}") from error
     if not read or not {"task", "check"} <= read[0].keys():
         raise UserError(f"{path}: has no columns 'task' and 'check'; it must be a file of --export-csv, filled in")
-    return [(line, {named_by(key): value for key, value in row.items() if isinstance(value, str)})
+    header_row = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
+    twice = [name for name, times in Counter(map(named_by, header_row)).items() if name and times > 1]
+    if twice:
+        raise UserError(f"{path}: column {twice[0]!r} stands there twice: which of the two counts is not known")
+    for line, row in enumerate(read, 2):
+        if any(cell.strip() for cell in row.get(MORE, ())):
+            raise UserError(f"{path}: row {line}: has more cells than there are columns: a cell may lack its quotes")
+    return [(line, {named_by(key): value for key, value in row.items() if key != MORE})
             for line, row in enumerate(read, 2)]  # fmt: skip
 
 
 def _task(labels: Labels, row: dict[str, str], place: str) -> int:
     try:
-        number = int(float(row["task"])) - 1
+        said = float(row["task"])
+        if not said.is_integer():
+            raise ValueError
     except ValueError:
         raise UserError(f"{place}: {row['task']!r} is no number of a task") from None
+    number = int(said) - 1
     if not 0 <= number < len(labels.plan.tasks):
         raise UserError(f"{place}: there is no task {number + 1}: {len(labels.plan.tasks)} are planned")
     if row["check"] != f"h{labels.check(number)}":

@@ -14,8 +14,8 @@ from judgebench.types import Answer, Usage, Verdict
 
 ELSEWHERE = ("imported", "")
 """Backends of those whom others asked: what that took is not in the records. The empty one is nobody's."""
-NO_TOKENS = ("human@", "exact@", "gold")
-"""How the names begin of those who judge without a model."""
+NO_TOKENS = ("human@", "exact@")
+"""How the names begin of those who judge without a model, as ``gold`` does."""
 
 
 def usage_rows(run: Run, answers: Iterable[Answer], verdicts: Iterable[Verdict]) -> list[Row]:
@@ -34,16 +34,17 @@ def usage_rows(run: Run, answers: Iterable[Answer], verdicts: Iterable[Verdict])
     backends = {("model", name): str(record.get("backend", "")) for name, record in run.manifest["models"].items()}
     backends |= {("judge", name): str(record.get("backend", "")) for name, record in run.manifest["judges"].items()}
 
-    def add(place: tuple[str, str], usage: Usage, error: str) -> None:
+    def add(place: tuple[str, str], usage: Usage, *, failed: bool) -> None:
         sums[place] += usage
-        uncounted[place] += not _counted(usage, error, backends.get(place, ""))
+        uncounted[place] += not _counted(usage, backends.get(place, ""), failed=failed)
 
     for answer in answers:
-        add(("model", answer.model), answer.usage, answer.error)
+        add(("model", answer.model), answer.usage, failed=bool(answer.error) and not answer.turns)
     for verdict in verdicts:
-        elsewhere = backends.get(("judge", verdict.judge)) in ELSEWHERE and not verdict.judge.startswith(NO_TOKENS)
-        if verdict.usage != Usage() or elsewhere:
-            add(("judge", verdict.judge), verdict.usage, "" if verdict.scores else verdict.error)
+        no_model = verdict.judge == "gold" or verdict.judge.startswith(NO_TOKENS)
+        if verdict.usage != Usage() or (backends.get(("judge", verdict.judge)) in ELSEWHERE and not no_model):
+            said = bool(verdict.scores or verdict.reply)  # what cannot be read was written all the same
+            add(("judge", verdict.judge), verdict.usage, failed=bool(verdict.error) and not said)
     prices = run.manifest.get("prices", {}).get("by", {})
     rows: list[Row] = []
     for place, usage in sorted(sums.items()):
@@ -58,10 +59,10 @@ def usage_rows(run: Run, answers: Iterable[Answer], verdicts: Iterable[Verdict])
     return rows
 
 
-def _counted(usage: Usage, error: str, backend: str) -> bool:
-    """Whether a record says all that it took; of failed calls nobody expects it."""
+def _counted(usage: Usage, backend: str, *, failed: bool) -> bool:
+    """Whether a record says all that it took; of calls that failed, without any reply, nobody expects it."""
     if usage.prompt_tokens or usage.completion_tokens or usage.cached:
         return True
     if backend in ELSEWHERE and not usage.requests:
         return False
-    return not usage.requests or bool(error) or backend in FREE
+    return not usage.requests or failed or backend in FREE
