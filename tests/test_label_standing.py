@@ -12,9 +12,9 @@ from test_importers import imported, jsonl
 from test_people_fits import _main
 from test_web_annotate import made
 
-from judgebench.errors import RunConflict
+from judgebench.errors import RunConflict, UserError
 from judgebench.runs import Journal, Run, read_records
-from judgebench.stages import compare, meta_eval, rate
+from judgebench.stages import compare, escalate, meta_eval, rate
 from judgebench.stages.calibration import calibrate
 from judgebench.stages.games import Fallen, standing
 from judgebench.stages.report import read_summary
@@ -94,6 +94,24 @@ def test_a_calibration_by_imported_labels_is_of_those_that_stand_and_says_how_ma
     cards = json.loads(capsys.readouterr().out)
     assert cards
     assert all(any("6 verdicts are on answers that were redone" in note for note in each["notes"]) for each in cards)
+
+
+def test_where_all_labels_fell_no_command_says_that_there_are_none_without_saying_so(tmp_path: Path) -> None:
+    run = labelled(tmp_path / "r", label(ITEMS), label(ITEMS + 1))
+    line = "2 labels are about what the run does not hold, and count nowhere"
+    for stage, words in (
+        (meta_eval, ("--against", "human", "--draws", "100")),
+        (compare, (*NAMES, "--calibrate", "human", "--random-labels")),
+        (rate, ("--calibrate", "human", "--random-labels")),
+        (escalate, ("--people", "human")),
+    ):
+        with pytest.raises(UserError, match=line):
+            _main(stage, run, *words)
+    run = imported(tmp_path / "run", "pandalm", *pandalm(tmp_path))
+    for item in run.items("pandalm"):
+        redone(run, "n", item)
+    with pytest.raises(UserError, match=f"nothing was judged .*; {3 * ITEMS} verdicts are on answers that were redone"):
+        _main(meta_eval, Run(run.path), "--draws", "100")
 
 
 def test_a_run_imported_before_hashes_were_kept_takes_the_same_files_again(tmp_path: Path) -> None:

@@ -89,20 +89,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def people_of(verdicts: Iterable[Verdict], wanted: str) -> list[str]:
+def people_of(verdicts: Iterable[Verdict], wanted: str, fallen: Sequence[str]) -> list[str]:
     """The people among the judges whom ``--calibrate`` names.
+
+    Args:
+        verdicts: those that stand.
+        wanted: ``human`` or one ``human@NAME``.
+        fallen: lines on the others, for the error: they may be all there was.
 
     Raises:
         UserError: there are none of that name.
     """
     known = sorted({verdict.judge for verdict in verdicts if verdict.judge.startswith("human@")})
     if not known:
-        raise UserError(
-            "--calibrate: the run holds no labels of people (judges human@NAME): 'judgebench annotate RUN' makes some"
-        )
+        none = "--calibrate: the run holds no labels of people that count (judges human@NAME)"
+        raise UserError("; ".join([f"{none}: 'judgebench annotate RUN' makes some", *fallen]))
     found = known if wanted == PEOPLE else [name for name in known if name == wanted]
     if not found:
-        raise UserError(f"--calibrate {wanted}: no such labels here: {did_you_mean(wanted, [PEOPLE, *known])}")
+        why = f"--calibrate {wanted}: no such labels here: {did_you_mean(wanted, [PEOPLE, *known])}"
+        raise UserError("; ".join([why, *fallen]))
     return found
 
 
@@ -161,8 +166,8 @@ def calibrate(run: Run, wanted: str, *, declared: bool = False) -> list[Calibrat
     Raises:
         UserError: no such people, labels of which nothing says how they were chosen, or no pair that both judged.
     """
-    verdicts = standing(run, run.verdicts().values())[0]
-    people = people_of(verdicts, wanted)
+    verdicts, fallen = standing(run, run.verdicts().values())
+    people = people_of(verdicts, wanted, fallen.lines)
     sample = sample_of([run], people, declared=declared)
     games = games_of(run, verdicts)[0]
     human = [game for game in games if game.judge in people]

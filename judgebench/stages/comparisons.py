@@ -116,6 +116,8 @@ class Held(NamedTuple):
     """(suite, item) → category."""
     stopped: set[tuple[str, str]]
     """(judge, rubric) that were asked until decided, and not everything."""
+    fallen: list[str]
+    """Lines on verdicts that do not stand."""
     sample: LabelSample = LabelSample()
     """How people's labels came about."""
 
@@ -143,7 +145,7 @@ def compare_pairs(
     if extras.margin is not None and not extras.margin > 0:
         raise UserError(f"--margin {extras.margin:g}: must be above 0, the smallest difference that matters")
     held = _held(runs)
-    people = calibration.people_of(held.verdicts, extras.calibrate) if extras.calibrate else []
+    people = calibration.people_of(held.verdicts, extras.calibrate, held.fallen) if extras.calibrate else []
     if people:
         held = held._replace(sample=sample_of(runs, people, declared=extras.random_labels))
     found: list[Comparison] = []
@@ -169,9 +171,10 @@ def compare_pairs(
 
 
 def _held(runs: Sequence[Run]) -> Held:
-    held = Held([], [], [], {}, set())
+    held = Held([], [], [], {}, set(), [])
     for run in runs:
-        verdicts = standing(run, run.verdicts().values())[0]
+        verdicts, fallen = standing(run, run.verdicts().values())
+        held.fallen.extend(fallen.lines)
         games, left_out = games_of(run, verdicts)
         held.verdicts.extend(verdicts)
         held.games.extend(games)

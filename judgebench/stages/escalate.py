@@ -167,8 +167,8 @@ def select(
     Raises:
         UserError: unknown judges or people, labels that are no random sample, or nothing that both judged.
     """
-    verdicts = standing(run, run.verdicts().values())[0]
-    names = calibration.people_of(verdicts, people)
+    verdicts, fallen = standing(run, run.verdicts().values())
+    names = calibration.people_of(verdicts, people, fallen.lines)
     refuse_unsampled(run, names, declared=declared)
     games = games_of(run, verdicts)[0]
     panel = _panel(games, judges)

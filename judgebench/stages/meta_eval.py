@@ -142,7 +142,7 @@ def meta_evaluate(
         and (not dimensions or verdict.dimension in dimensions)
         and (not turns or verdict.turn in turns)
     ]
-    _known(run, verdicts, suites, dimensions)
+    _known(run, verdicts, suites, dimensions, fallen.lines)
     raters = [*_raters(run, verdicts), *_scored(run, against, {verdict.dimension for verdict in verdicts}, suites)]
     people = sorted({rater.judge for rater in raters if is_person(rater.judge)})
     truth_name = against or ("human" if people else "gold")
@@ -169,11 +169,13 @@ def meta_evaluate(
                 )
             )  # fmt: skip
     if not cards:
-        raise UserError(_nothing(chosen, raters, truth_name))
+        raise UserError("; ".join([_nothing(chosen, raters, truth_name), *fallen.lines]))
     return cards
 
 
-def _known(run: Run, verdicts: Sequence[Verdict], suites: Sequence[str], dimensions: Sequence[str]) -> None:
+def _known(
+    run: Run, verdicts: Sequence[Verdict], suites: Sequence[str], dimensions: Sequence[str], fallen: Sequence[str]
+) -> None:
     if verdicts:
         return
     held = run.verdicts().values()
@@ -186,7 +188,8 @@ def _known(run: Run, verdicts: Sequence[Verdict], suites: Sequence[str], dimensi
         for name in wanted:
             if name not in found:
                 raise UserError(f"{flag} {name}: nothing was judged on it: {did_you_mean(name, found)}")
-    raise UserError(f"{run.path}: nothing was judged on these suites, dimensions and turns together")
+    why = f"{run.path}: nothing was judged on these suites, dimensions and turns together"
+    raise UserError("; ".join([why, *fallen]))
 
 
 def _raters(run: Run, verdicts: Iterable[Verdict]) -> list[Rater]:
