@@ -39,7 +39,7 @@ class Step(NamedTuple):
 STEPS = {
     "numbers": Step(12_000, 12, NUMBERS_SHARES),
     "base": Step(24_000, 13, BASE_SHARES),
-    "tuned": Step(34_000, 14, TUNED_SHARES),
+    "tuned": Step(42_000, 14, TUNED_SHARES),
 }
 """File → its text."""
 

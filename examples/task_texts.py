@@ -49,7 +49,7 @@ BASE_SHARES = {
     "story": 4, "sum": 2, "difference": 2,
 }  # fmt: skip
 TUNED_SHARES = {
-    "sum": 15, "difference": 13, "story": 12, "extreme": 26, "ending": 8, "brief_ending": 4, "function": 18, "chat": 4
+    "sum": 14, "difference": 13, "story": 8, "extreme": 27, "ending": 7, "brief_ending": 3, "function": 18, "chat": 10
 }  # fmt: skip
 """Kind of text → its share in percent, step by step."""
 LONG_ENOUGH = 90
