@@ -114,6 +114,23 @@ def test_where_all_labels_fell_no_command_says_that_there_are_none_without_sayin
         _main(meta_eval, Run(run.path), "--draws", "100")
 
 
+def test_a_verdict_imported_while_its_answer_had_failed_stands_once_the_answer_is_there(tmp_path: Path) -> None:
+    run = made(tmp_path / "run", 1)
+    whole = run.answers()["talk", "0", NAMES[0], 0]
+    with Journal(run.answers_file(NAMES[0])) as journal:
+        journal.append(msgspec.structs.replace(whole, turns=(), finish=(), error="timeout: 60 s"))
+    asked = {"question_id": "0", "category": "", "turns": list(run.items("talk")["0"].turns)}
+    said = [{"question_id": "0", "model_1": one, "model_2": two, "g1_winner": "model_1", "g2_winner": "model_1",
+             "judge": ["gpt-4", "pair-v2"], "turn": 1} for one, two in (NAMES, (NAMES[1], "third"))]  # fmt: skip
+    imported(run.path, "fastchat", jsonl(tmp_path / "f.jsonl", [asked, *said]))
+    with Journal(run.answers_file(NAMES[0])) as journal:
+        journal.append(whole)
+    verdicts = [each for each in Run(run.path).verdicts().values() if each.judge == "gpt-4"]
+    assert {each.suite for each in verdicts} == {"talk"}
+    assert len(verdicts) == 4
+    assert standing(Run(run.path), verdicts) == (verdicts, Fallen())
+
+
 def test_a_run_imported_before_hashes_were_kept_takes_the_same_files_again(tmp_path: Path) -> None:
     files = pandalm(tmp_path)
     run = imported(tmp_path / "run", "pandalm", *files)

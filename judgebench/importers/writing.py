@@ -64,7 +64,8 @@ def write(
     for key in gathered.pairs:
         joined.pair(key)
     found = joined.verdicts()
-    known = {**run.answers(), **{answer.key: answer for each in joined.fresh.values() for answer in each}}
+    held_answers = (answer for answer in run.answers().values() if not answer.error)  # nobody judged one that failed
+    known = {answer.key: answer for each in (held_answers, *joined.fresh.values()) for answer in each}
     verdicts = [(judged, msgspec.structs.replace(verdict, seen=seen_of(verdict, known))) for judged, verdict in found]
     hashes = {str(path): hashlib.sha256(read_content(path)).hexdigest() for path in files}
     before = {path for path, digest in hashes.items() if digest in run.manifest.get("imports", {})}
