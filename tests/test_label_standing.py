@@ -16,6 +16,7 @@ from judgebench.errors import RunConflict, UserError
 from judgebench.runs import Journal, Run, read_records
 from judgebench.stages import compare, escalate, meta_eval, rate
 from judgebench.stages.calibration import calibrate
+from judgebench.stages.export import export
 from judgebench.stages.games import Fallen, standing
 from judgebench.stages.report import read_summary
 from judgebench.types import Answer, Verdict
@@ -72,6 +73,10 @@ def test_imported_labels_and_verdicts_fall_with_the_answers_they_are_on_and_rate
     assert sum("3 verdicts are on answers that were redone or deleted since" in line for line in warnings) == 1
     with pytest.raises(RunConflict, match="another one in the run"):
         imported(run.path, "pandalm", *pandalm(tmp_path))
+    for form in ("arena", "fastchat"):
+        assert any(
+            "3 verdicts are on answers that were redone" in note for note in export(run, form, tmp_path / form).notes
+        )
     for model in "mn":
         run.answers_file(model).unlink()
     assert standing(Run(run.path), held.values()) == ([], Fallen(stale=3 * ITEMS))

@@ -49,7 +49,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
 def files_imported(path: Path, names: dict[str, Path]) -> set[Path]:
-    """Files of this package that a module imports, anywhere in it but for type checkers."""
+    """Files of this package that a module imports, anywhere in it, for type checkers too."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         wanted = []

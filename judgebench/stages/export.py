@@ -15,7 +15,7 @@ from judgebench.report.exports.held import Exported, Held
 from judgebench.report.visible import one_line
 from judgebench.runs import Run
 from judgebench.stages import settings as flags
-from judgebench.stages.games import dimensions_of, games_of, standing
+from judgebench.stages.games import Fallen, dimensions_of, games_of, standing
 from judgebench.stages.rated_records import doubts
 from judgebench.stages.report import read_summary
 
@@ -75,9 +75,9 @@ def export(run: Run, format: str, folder: Path, *, baseline: str = "") -> Export
         raise UserError(
             f"no model of {run.path} is called {baseline!r}: {did_you_mean(baseline, run.manifest['models'])}"
         )
-    held = held_by(run, summary=format in RATED, baseline=baseline)
+    held, fallen = held_by(run, summary=format in RATED, baseline=baseline)
     made: Exported = write(held)
-    for line in () if held.summary is None else doubts(run, held.summary):
+    for line in (*fallen.lines, *(() if held.summary is None else doubts(run, held.summary))):
         made.note(line)
     if not made.files:
         why = f": {'; '.join(made.notes)}" if made.notes else ""
@@ -98,8 +98,8 @@ def export(run: Run, format: str, folder: Path, *, baseline: str = "") -> Export
     return made
 
 
-def held_by(run: Run, *, summary: bool, baseline: str = "") -> Held:
-    """What a run holds, for an exporter.
+def held_by(run: Run, *, summary: bool, baseline: str = "") -> tuple[Held, Fallen]:
+    """What a run holds, for an exporter, and which of its verdicts do not stand.
 
     Args:
         run: the run.
@@ -109,13 +109,14 @@ def held_by(run: Run, *, summary: bool, baseline: str = "") -> Held:
     Raises:
         UserError: its numbers are wanted, and it was never rated.
     """
-    verdicts, _ = standing(run, run.verdicts().values())
+    verdicts, fallen = standing(run, run.verdicts().values())
     games = with_overall(games_of(run, verdicts)[0], dimensions_of(run))
     manifest = run.manifest
-    return Held(
+    held = Held(
         name=run.name, created=manifest["created"], version=__version__, models=manifest["models"],
         suites=manifest["suites"],
         items={(suite, item.id): item for suite in manifest["suites"] for item in run.items(suite).values()},
         answers=tuple(run.answers().values()), verdicts=tuple(verdicts), games=tuple(games),
         summary=read_summary(run) if summary else None, baseline=baseline,
     )  # fmt: skip
+    return held, fallen
