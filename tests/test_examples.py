@@ -157,15 +157,19 @@ def test_no_training_text_holds_a_question_or_a_turn_of_a_mini_suite(read: list[
 
 
 def test_no_training_text_adds_or_subtracts_the_two_numbers_of_an_item(read: list[str]) -> None:
-    asked = [sorted(map(int, re.findall(r"\d+", item["question"]))) for item in items("math")]
+    tried = yaml.safe_load((EXAMPLES / "judge-held-out.yaml").read_text("utf-8"))["items"]
+    asked = [sorted(map(int, re.findall(r"\d+", item["question"]))) for item in items("math") + tried]
     held = {(numbers[0], numbers[1]) for numbers in asked if len(numbers) == 2}
     seen: set[tuple[int, int]] = set()
+    stories = 0
     for text in read:
         found = re.findall(r"(\d+) [+-] (\d+)\b", text)
-        if text.startswith("Question:") and not found:
-            found = [tuple(re.findall(r"\d+", text.partition("?")[0]))]
-        seen |= {(min(pair), max(pair)) for pair in (tuple(map(int, numbers)) for numbers in found)}
-    assert len(held) >= 28
+        told = [tuple(re.findall(r"\d+", each.partition("\nAnswer:")[0])) for each in text.split("Question:")[1:]]
+        assert {len(numbers) for numbers in told} <= {2}
+        stories += len(told)
+        seen |= {(min(pair), max(pair)) for pair in (tuple(map(int, numbers)) for numbers in found + told)}
+    assert len(held) >= 80
+    assert stories == sum(text.count("Answer:") for text in read) > 10_000
     assert len(seen) > 3_000
     assert seen & held == set()
 
