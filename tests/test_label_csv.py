@@ -174,7 +174,9 @@ def test_a_sheet_in_which_something_would_be_passed_over_is_refused_whole(tmp_pa
     for number in ("1e999", "nan", "1.9", "first"):
         refused(f"row 2: '{number}' is no number of a task", head, [number, *marked[1:]])
     with (tmp_path / "b.csv").open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([[*head, "", ""], [f"{marked[0]}.0", *marked[1:], "", "", "", " "]])
+        csv.writer(file).writerows(
+            [[*head, "", "", "mine", "mine"], [f"{marked[0]}.0", *marked[1:], "", "", "1", "2", " "]]
+        )
     assert import_csv(labels, tmp_path / "b.csv") == (1, 0, 0)  # what a spreadsheet adds is no mistake
 
 

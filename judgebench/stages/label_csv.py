@@ -25,6 +25,8 @@ MOST_CELL = 32_000
 """Characters of a cell; spreadsheets hold at most 32,767."""
 LABEL = "label: "
 """Begins the header of each dimension's column."""
+READ = ("task", "check", "skip_because")
+"""The other columns that are read."""
 MORE = "\0more"
 """Key of what stands behind the last column of a row."""
 
@@ -169,7 +171,8 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     if not read or not {"task", "check"} <= read[0].keys():
         raise UserError(f"{path}: has no columns 'task' and 'check'; it must be a file of --export-csv, filled in")
     header_row = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
-    twice = [name for name, times in Counter(map(named_by, header_row)).items() if name and times > 1]
+    times = Counter(name for name in map(named_by, header_row) if name in READ or name.startswith(LABEL))
+    twice = [name for name, number in times.items() if number > 1]
     if twice:
         raise UserError(f"{path}: column {twice[0]!r} stands there twice: which of the two counts is not known")
     for line, row in enumerate(read, 2):
