@@ -13,10 +13,10 @@ from test_web_annotate import HOSTILE, PAIRS, made
 from judgebench.errors import UserError
 from judgebench.report.markup import words
 from judgebench.runs import Journal, Run
-from judgebench.types import Verdict
+from judgebench.types import Answer, Verdict
 from judgebench.web.asked import prompt_of
 from judgebench.web.guard import Guard
-from judgebench.web.view_app import view_app
+from judgebench.web.view_app import _sides, view_app
 from judgebench.web.view_data import Shelf, narrowed
 from judgebench.web.word_diff import word_diff
 
@@ -63,6 +63,20 @@ def test_a_word_diff_marks_what_the_other_lacks_and_keeps_every_character() -> N
     assert "".join(piece for piece, _ in left) == "the  cat sat\n on it"
     assert [piece.strip() for piece, differs in left if differs] == ["cat", "it"]
     assert [piece.strip() for piece, differs in right if differs] == ["dog"]
+
+
+def test_the_page_says_in_which_turns_no_words_are_marked_and_why() -> None:
+    apart = [("the cat sat on it", "a b c d e f"), ("the dog sat on it", "g h i j k l")]
+    alike = [("the cat sat on it", "so it is here"), ("the dog sat on it", "so it was here")]
+    long = [("x " * 60_000,), ("y " * 60_000,)]
+
+    def note(turns: list[tuple[str, ...]]) -> str:
+        return _sides([Answer(suite="s", item="1", model=str(k), turns=each) for k, each in enumerate(turns)])[1]
+
+    assert note(apart) == "in turn 2 no words are marked: the two have too few in common"
+    assert note([each[1:] for each in apart]) == "no words are marked: the two have too few in common"
+    assert note(alike) == ""
+    assert note(long) == "no words are marked in texts of more than 100,000 characters"
 
 
 def test_pages_escape_what_models_wrote(client: TestClient) -> None:

@@ -147,16 +147,20 @@ def _chosen(answers: list[Answer], label: str, place: int) -> Answer | None:
 
 
 def _sides(answers: list[Answer]) -> tuple[list[list[Markup]], str]:
-    """For each turn, the marked up texts of the answers shown; and why words are not marked."""
-    turns, why = [], ""
+    """For each turn, the marked up texts of the answers shown; and in which turns words are not marked, and why."""
+    turns, notes = [], []
     for turn in range(max((len(answer.turns) for answer in answers), default=0)):
         texts = [answer.turns[turn] if turn < len(answer.turns) else "" for answer in answers]
-        pieces = [[(text, False)] for text in texts]
-        if len(texts) == 2 and max(map(len, texts)) <= MOST_CHARACTERS:
+        pieces, note = [[(text, False)] for text in texts], ""
+        if len(texts) == 2 and max(map(len, texts)) > MOST_CHARACTERS:
+            note = f"no words are marked in texts of more than {MOST_CHARACTERS:,} characters"
+        elif len(texts) == 2:
             *pieces, note = word_diff(*texts)
-            why = why or note
+        notes.append(note)
         turns.append([Markup("").join(_piece(text, differs) for text, differs in side) for side in pieces])
-    return turns, why
+    if len(set(notes)) == 1:
+        return turns, notes[0]
+    return turns, "; ".join(f"in turn {place} {note}" for place, note in enumerate(notes, 1) if note)
 
 
 def _piece(text: str, differs: bool) -> Markup:
