@@ -28,7 +28,8 @@ demo: $(VENV)/.demo
 
 # One thread: a model as small as this only waits for a second. The data are written once; the steps resume.
 checkpoints: $(VENV)/.train
-	test -d results/checkpoints-data || { \
+	test -f results/checkpoints-data/numbers.jsonl || { \
+	  rm -rf results/checkpoints-data && \
 	  OMP_NUM_THREADS=1 $(BIN)/python examples/checkpoint_data.py --out results/checkpoints-data.part && \
 	  mv results/checkpoints-data.part results/checkpoints-data; }
 	OMP_NUM_THREADS=1 $(BIN)/judgebench run --config examples/checkpoints.yaml

@@ -51,7 +51,7 @@ BASE_SHARES = {
 TUNED_SHARES = {
     "sum": 14, "difference": 13, "story": 8, "extreme": 27, "ending": 7, "brief_ending": 3, "function": 18, "chat": 10
 }  # fmt: skip
-"""Kind of text → its share in percent, step by step."""
+"""Kind of text → its weight, step by step; small talk is drawn chat by chat, the others question by question."""
 LONG_ENOUGH = 90
 """Characters from which on a chat gets no further question."""
 

@@ -188,4 +188,21 @@ def test_the_stage_writes_rows_and_a_manifest_and_says_who_is_unknown(
     assert len(rows) == made["rows"] == 6
     assert made["training_suites"] == ["three"]
     assert made["contamination"]["trained_on"] == {"three": ["1", "2", "3"]}
-    assert "6 rows from baseline/overlap by short@" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "6 rows from baseline/overlap by short@" in said
+    assert "redone" not in said
+
+
+def test_verdicts_on_answers_that_were_redone_since_are_no_lessons_and_the_stage_says_so(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ask = ["--suite", "three.yaml", "--judge", "baseline/overlap", "--rubric", "pairwise-mtbench"]
+    models = [word for name in "ab" for word in ("--model", f"{name}=scripted/{name}.json")]
+    assert main(["run", "r", *ask, *models, "--quiet"]) == 0
+    [file] = (run.path / "answers").glob("a.jsonl")
+    file.write_text(file.read_text("utf-8").replace("answer of a", "another of a", 1), "utf-8")
+    words = ["judge-data", "r", "--rubric", "short.yaml", "--train-suite", "three", "--out", "j.jsonl"]
+    assert main([*words, "--from", "baseline/overlap"]) == 0
+    said = capsys.readouterr().err
+    assert "4 rows from baseline/overlap by short@" in said
+    assert "note: 2 verdicts are on answers that were redone or deleted since, and count nowhere" in said

@@ -77,6 +77,7 @@ class Behind:
                 self._judged[verdict.suite, verdict.judge, verdict.rubric, verdict.dimension].append(verdict)
         self._games: dict[Pool, dict[tuple[str, str], list[tuple[str, int, float | None]]]] = {}
         self._scored: dict[Pool, set[Bout]] = {}
+        self._of_models: dict[Pool, dict[str, list[Verdict]]] = {}
         self._cells: dict[tuple[str, ...], dict[tuple[str, ...], tuple[list[Place], list[Place]]]] = {}
         for game in games:
             self._met(game, game.score)
@@ -158,9 +159,7 @@ class Behind:
         """
         levels = [(grade,) for grade in where.grades]
         for pool, group in self._pools(where, self._judged):
-            for verdict in group:
-                if where.model and where.model not in {model for model, _ in verdict.shown}:
-                    continue
+            for verdict in self._of_model(pool, where.model) if where.model else group:
                 why = "" if verdict.scores else self._kind(verdict.error)
                 order = ""
                 if len(verdict.shown) == 2:
@@ -222,6 +221,16 @@ class Behind:
             yield from (
                 (pool[0], item) for item, _, models in sorted(found) if not where.model or where.model in models
             )
+
+    def _of_model(self, pool: Pool, model: str) -> list[Verdict]:
+        """A pool's verdicts on answers of a model; sorted out once, as a table asks for many models and levels."""
+        if pool not in self._of_models:
+            sorted_out: dict[str, list[Verdict]] = defaultdict(list)
+            for verdict in self._judged[pool]:
+                for shown in {name for name, _ in verdict.shown}:
+                    sorted_out[shown].append(verdict)
+            self._of_models[pool] = sorted_out
+        return self._of_models[pool].get(model, [])
 
     def _exact_pools(self) -> Iterator[Pool]:
         yield from {(suite, judge, "", dimension): None for suite, judge, dimension, _ in self._exact}

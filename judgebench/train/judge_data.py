@@ -58,7 +58,9 @@ def main(args: argparse.Namespace) -> int:
     if rubric.made_by not in ("rubric", "label-probability", "scale-probability"):
         raise UserError(f"--rubric {rubric.name}: its judge ({rubric.made_by}) asks more than one question")
     suites = training_suites(run, args.train_suite, everything=args.allow_contamination)
-    verdicts = chosen(run, args.source, suites)
+    verdicts, fallen = chosen(run, args.source, suites)
+    for line in fallen:
+        say(f"note: {line}", quiet=args.quiet)
     dropped: Counter[str] = Counter()
     rows = list(rows_of(run, rubric, verdicts, args.form, args.dimension or "", dropped))
     places, held = keep_out(rows, guard_of(run, args, suites), allow=args.allow_contamination)
@@ -88,18 +90,20 @@ def main(args: argparse.Namespace) -> int:
     return 0
 
 
-def chosen(run: Run, source: str, suites: Sequence[str]) -> list[Verdict]:
-    """The standing verdicts of those named, on these suites.
+def chosen(run: Run, source: str, suites: Sequence[str]) -> tuple[list[Verdict], list[str]]:
+    """The standing verdicts of those named, on these suites, and lines on those of the run that do not stand.
 
     Raises:
         UserError: nobody of that name judged them.
     """
-    found = [each for each in standing(run, run.verdicts().values())[0] if each.suite in suites]
+    held, fallen = standing(run, run.verdicts().values())
+    found = [each for each in held if each.suite in suites]
     own = [each for each in found if each.judge == source or (source == "human" and is_person(each.judge))]
     if not own:
         known = {each.judge for each in found}
-        raise UserError(f"--from {source}: no verdict of theirs on {', '.join(suites)}: {did_you_mean(source, known)}")
-    return own
+        words = f"--from {source}: no verdict of theirs on {', '.join(suites)}: {did_you_mean(source, known)}"
+        raise UserError("; ".join([words, *fallen.lines]))
+    return own, fallen.lines
 
 
 def rows_of(
