@@ -1,4 +1,4 @@
-"""Prints the accuracy of both tiny checkpoints on the closed mini suites, by plain transformers, without JudgeBench.
+"""Prints how good both tiny checkpoints are on the closed mini suites, by plain transformers, without JudgeBench.
 
     python examples/measure.py [FOLDER]     FOLDER holds tiny-base and tiny-tuned; this folder by default
 
@@ -8,6 +8,7 @@ Runs the functions that the checkpoints write, in a separate Python process with
 from __future__ import annotations
 
 import re
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -75,11 +76,11 @@ def right(item: dict[str, Any], scorer: str | dict[str, Any], reply: str) -> boo
 
 
 def main() -> None:
-    """Prints right/items of both checkpoints per suite and category."""
+    """Prints right/items of both checkpoints per suite and category, and the paired difference over all items."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else HERE
     torch.set_num_threads(2)
-    for name in ("tiny-base", "tiny-tuned"):
-        hits, items = 0, 0
+    found: dict[str, list[bool]] = {"tiny-base": [], "tiny-tuned": []}
+    for name, hits in found.items():
         for title in CLOSED:
             suite = yaml.safe_load((SUITES / f"{title}.yaml").read_text("utf-8"))
             replies = replies_of(folder / name, prompts_of(suite), suite["stop"])
@@ -89,8 +90,12 @@ def main() -> None:
                 parts.setdefault(item["category"], []).append(good)
             detail = ", ".join(f"{part} {sum(good)}/{len(good)}" for part, good in sorted(parts.items()))
             print(f"{name}  {title}  {sum(outcome)}/{len(outcome)}  ({detail})", flush=True)
-            hits, items = hits + sum(outcome), items + len(outcome)
-        print(f"{name}  all closed items  {hits}/{items} = {hits / items:.1%}", flush=True)
+            hits += outcome
+        print(f"{name}  all closed items  {sum(hits)}/{len(hits)} = {sum(hits) / len(hits):.1%}", flush=True)
+    apart = [tuned - base for base, tuned in zip(found["tiny-base"], found["tiny-tuned"], strict=True)]
+    mean, error = statistics.fmean(apart), statistics.stdev(apart) / len(apart) ** 0.5
+    low, high = mean - 1.96 * error, mean + 1.96 * error
+    print(f"tiny-tuned minus tiny-base  {mean:+.1%}, 95 % interval {low:+.1%} to {high:+.1%}, paired by item")
 
 
 if __name__ == "__main__":
